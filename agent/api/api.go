@@ -1,0 +1,176 @@
+// Package api is the door on this machine: HTTP and JSON over a unix socket, server and client.
+package api
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+// Backend is what the API shows. The agent implements it, over a running store or over a folder
+// opened for reading; Client implements it over the socket. Safe for concurrent use.
+type Backend interface {
+	// ID says who this gateway is.
+	ID(ctx context.Context) (ID, error)
+	// Status says how the gateway is.
+	Status(ctx context.Context) (Status, error)
+	// Collections lists the collections in name order, configured ones without rows included.
+	Collections(ctx context.Context) ([]Collection, error)
+	// Query streams the rows that q selects. An error ends the stream. A collection that is neither
+	// stored nor configured is ErrNoCollection.
+	Query(ctx context.Context, q Query) (Rows, error)
+	// Tail streams the rows that become durable from now on, until ctx ends. A reader that is too slow
+	// gets an error as its last element.
+	Tail(ctx context.Context, collection string) (Rows, error)
+	// Verify reads and checks every block and says what it found.
+	Verify(ctx context.Context) (Verification, error)
+}
+
+// Rows is a stream of rows and the precision that their times have. Seq must be ranged over at most once, and is
+// released by ranging over it (or by ctx's end).
+type Rows struct {
+	Precision sensors.Precision
+	Seq       iter.Seq2[sensors.Row, error]
+}
+
+// Query selects rows of one collection; the zero value of a field selects all.
+type Query struct {
+	Collection string
+	From       int64  // nanoseconds since 1970 UTC, inclusive
+	To         int64  // exclusive; 0 = no end
+	Series     string // glob in which * matches any characters
+	Tags       []sensors.Tag
+	Limit      int64 // rows; 0 = all
+	Newest     bool  // newest first; otherwise oldest first
+}
+
+// ID is the gateway's identity.
+type ID struct {
+	Name        string `json:"name"`
+	Peer        string `json:"peer"`        // the key as a peer ID
+	Fingerprint string `json:"fingerprint"` // short, for people to compare
+}
+
+// Collection describes a collection as this store holds it, journalled readings included.
+type Collection struct {
+	Name     string     `json:"name"`
+	Kind     string     `json:"kind"`
+	Readings uint64     `json:"readings"`
+	Blocks   uint64     `json:"blocks"`
+	Bytes    uint64     `json:"bytes"` // of blocks
+	First    *time.Time `json:"first"` // null without readings
+	Last     *time.Time `json:"last"`
+	Digest   string     `json:"digest"` // hex of the heads digest
+	Complete bool       `json:"complete"`
+}
+
+// Verification is what verify found.
+type Verification struct {
+	OK          bool                 `json:"ok"`
+	Collections []VerifiedCollection `json:"collections"`
+	Damage      []Damage             `json:"damage"`
+	Repaired    []Damage             `json:"repaired"`
+}
+
+// VerifiedCollection is the part of one collection that was read and found right.
+type VerifiedCollection struct {
+	Name     string `json:"name"`
+	Digest   string `json:"digest"`
+	Complete bool   `json:"complete"`
+	Blocks   uint64 `json:"blocks"`
+	Readings uint64 `json:"readings"`
+}
+
+// Damage is one thing that is not as it should be.
+type Damage struct {
+	File   string  `json:"file,omitempty"`
+	Feed   string  `json:"feed,omitempty"`
+	Seq    *uint64 `json:"seq,omitempty"`
+	Reason string  `json:"reason"`
+}
+
+// Status is how the gateway is. docs/api.md documents it.
+type Status struct {
+	Name    string    `json:"name"`
+	Peer    string    `json:"peer"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	Folder  string    `json:"folder"` // the store
+	Parts   Parts     `json:"parts"`
+	Queues  []Queue   `json:"queues"`
+	Disk    Disk      `json:"disk"`
+	Clock   Clock     `json:"clock"`
+	Memory  Memory    `json:"memory"`
+	Health  []Health  `json:"health"`
+}
+
+// Parts is what the parts of the agent say of themselves.
+type Parts struct {
+	Sources []sensors.SourceStatus `json:"sources"`
+	Broker  *Broker                `json:"broker,omitempty"`
+	Ingest  Ingest                 `json:"ingest"`
+	Store   Store                  `json:"store"`
+}
+
+// Broker is the MQTT broker inside.
+type Broker struct {
+	Listen   string `json:"listen"`
+	Clients  int64  `json:"clients"`
+	Messages uint64 `json:"messages"` // PUBLISH packets received
+	Acked    uint64 `json:"acked"`    // PUBACK and PUBREC sent after fsync
+	Passed   uint64 `json:"passed"`   // messages of topics that no source takes
+}
+
+// Ingest is the pipeline. Sums are exact: Decoded = Stored + Filtered + Lost + what is under way.
+type Ingest struct {
+	Decoded  uint64 `json:"decoded"`  // readings offered by decoders
+	Stored   uint64 `json:"stored"`   // readings journalled
+	Filtered uint64 `json:"filtered"` // readings dropped by mapping or dedup
+	Lost     uint64 `json:"lost"`     // readings dropped by a full queue
+	Groups   uint64 `json:"groups"`   // group commits: one fsync each
+	Unsealed uint64 `json:"unsealed"` // readings journalled and not yet in a block
+}
+
+// Store is what is on disk.
+type Store struct {
+	Format   uint32 `json:"format"`
+	Blocks   uint64 `json:"blocks"`
+	Readings uint64 `json:"readings"` // in blocks
+	Journal  uint64 `json:"journal_bytes"`
+}
+
+// Queue is one bounded queue.
+type Queue struct {
+	Name     string `json:"name"`
+	Length   int64  `json:"length"`
+	Capacity int64  `json:"capacity"`
+	Dropped  uint64 `json:"dropped"`
+}
+
+// Disk is the file system that the store is on.
+type Disk struct {
+	Used uint64 `json:"used"` // bytes of the data folder, as allocated
+	Free uint64 `json:"free"` // bytes that this user may still write
+}
+
+// Clock is what the gateway knows of the time.
+type Clock struct {
+	Time    time.Time `json:"time"`
+	Quality string    `json:"quality"` // "synced" or "unsynced"
+}
+
+// Memory is the process's memory in bytes; zero where the kernel does not say.
+type Memory struct {
+	Anonymous uint64 `json:"anonymous"` // RssAnon
+	Resident  uint64 `json:"resident"`  // VmRSS, mapped files included
+}
+
+// Health is one lasting trouble.
+type Health struct {
+	Code  string    `json:"code"`
+	Since time.Time `json:"since"`
+	Text  string    `json:"text"`
+	Hint  string    `json:"hint,omitempty"`
+}

@@ -1,0 +1,78 @@
+package sensors
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Tally counts what a source saw and keeps its state. Safe for concurrent use; the zero value needs
+// a Name and Kind from NewTally.
+type Tally struct {
+	mu      sync.Mutex
+	status  SourceStatus
+	samples map[Reason]Sample
+}
+
+// NewTally returns a tally for a source that has not started.
+func NewTally(kind, name string, now time.Time) *Tally {
+	return &Tally{
+		status:  SourceStatus{Name: name, Kind: kind, State: "waiting", Since: now, Rejected: map[Reason]uint64{}},
+		samples: map[Reason]Sample{},
+	}
+}
+
+// State records the source's state; Since changes only when state or text do.
+func (t *Tally) State(now time.Time, state, text, hint string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.status.State != state || t.status.Text != text {
+		t.status.Since = now
+	}
+	t.status.State, t.status.Text, t.status.Hint = state, text, hint
+}
+
+// Decoded counts one input of size bytes that gave the number of readings.
+func (t *Tally) Decoded(size, readings int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.status.Offered++
+	t.status.Decoded++
+	t.status.Bytes += uint64(size)
+	t.status.Readings += uint64(readings)
+}
+
+// Repeat counts one input of size bytes that was journalled before.
+func (t *Tally) Repeat(size int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.status.Offered++
+	t.status.Repeats++
+	t.status.Bytes += uint64(size)
+}
+
+// Reject counts one input that gave no reading because of err, and keeps a sample of it. size is the input's whole
+// length, of which input may hold only the beginning.
+func (t *Tally) Reject(now time.Time, err *DecodeError, input []byte, size int) {
+	quoted := strconv.Quote(string(input[:min(len(input), SampleBytes)]))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.status.Offered++
+	t.status.Bytes += uint64(size)
+	t.status.Rejected[err.Reason]++
+	t.samples[err.Reason] = Sample{Reason: err.Reason, What: err.What, Bytes: quoted[1 : len(quoted)-1], Time: now}
+}
+
+// Status returns a copy.
+func (t *Tally) Status() SourceStatus {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.status
+	s.Rejected = maps.Clone(s.Rejected)
+	for _, r := range slices.Sorted(maps.Keys(t.samples)) {
+		s.Samples = append(s.Samples, t.samples[r])
+	}
+	return s
+}
