@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 
-	"github.com/fxamacker/cbor/v2"
 	"github.com/ipfs/go-cid"
 	mh "github.com/multiformats/go-multihash"
 )
@@ -245,7 +244,7 @@ func decodeClock(c codec, item view) (Clock, error) {
 	return Clock{First: w.First, Span: w.Span, Hybrid: w.Hybrid, Quality: w.Quality}, nil
 }
 
-// wireClock returns the clock as it is encoded.
+// wire returns the clock as it is encoded.
 func (c Clock) wire() any {
 	if c.Quality == ClockUnsynced {
 		return clockUnsynced{
@@ -366,7 +365,5 @@ func (b *Block) VerifySignature(a Author) error {
 	return nil
 }
 
-// Head returns the block's place in its feed.
+// Head returns the block's place in the feed that it names (a branch's id is the caller's to put in).
 func (b *Block) Head() Head { return Head{Feed: b.Feed, Seq: b.Seq, CID: b.CID} }
-
-var _ cbor.Unmarshaler = (*view)(nil)

@@ -23,7 +23,7 @@ type Chain struct {
 	every  bool
 
 	opened bool   // the author is known
-	any    bool   // a block went through
+	began  bool   // a block went through
 	seq    uint64 // of the last block
 	prev   cid.Cid
 	top    *Block
@@ -36,8 +36,8 @@ type ChainOption func(*Chain)
 // CheckEvery makes Next verify every block's signature.
 func CheckEvery() ChainOption { return func(c *Chain) { c.every = true } }
 
-// ChainFrom returns a chain that goes on after the block at after, of the author's feed. A CID that is
-// not defined means that this block is not held: then the first block's prev is taken as it is.
+// ChainFrom returns a chain that goes on after the block at after, of the author's feed (of a branch: the
+// feed that its blocks name). A CID that is not defined means that this block is not held: then the first block's prev is taken as it is.
 func ChainFrom(author Author, after Head, options ...ChainOption) *Chain {
 	c := &Chain{feed: after.Feed, author: author, opened: true, seq: after.Seq, prev: after.CID}
 	for _, o := range options {
@@ -65,7 +65,7 @@ func (c *Chain) Next(b *Block) error {
 		c.failed = fmt.Errorf("check chain of %s: %w", c.feed, err)
 		return c.failed
 	}
-	c.any, c.seq, c.prev, c.top = true, b.Seq, b.CID, b
+	c.began, c.seq, c.prev, c.top = true, b.Seq, b.CID, b
 	return nil
 }
 
@@ -86,7 +86,7 @@ func (c *Chain) next(b *Block) error {
 		if b.Seq == 0 || b.Seq-1 != c.seq {
 			return fmt.Errorf("block %d after %d: %w", b.Seq, c.seq, ErrChain)
 		}
-		if (c.any || c.prev.Defined()) && !b.Prev.Equals(c.prev) {
+		if (c.began || c.prev.Defined()) && !b.Prev.Equals(c.prev) {
 			return fmt.Errorf("block %d follows %s, want %s: %w", b.Seq, b.Prev, c.prev, ErrChain)
 		}
 	}

@@ -35,6 +35,24 @@ func (f *Frontier) Clone() Frontier {
 	return c
 }
 
+// Check reports the first rule that a frontier from elsewhere breaks, with ErrMalformed or ErrLimit.
+func (f *Frontier) Check() error {
+	if len(f.Held) > MaxHeldRanges || f.Head.Seq > MaxSeq {
+		return fmt.Errorf("check frontier: %d held ranges up to %d: %w", len(f.Held), f.Head.Seq, ErrLimit)
+	}
+	if f.Floor.Feed != f.Head.Feed || f.Floor.Seq > f.Head.Seq || forked(f.Floor, f.Head) {
+		return fmt.Errorf("check frontier: floor %d does not fit head %d: %w", f.Floor.Seq, f.Head.Seq, ErrMalformed)
+	}
+	low := f.Floor.Seq + 1
+	for _, r := range f.Held {
+		if r.From < low || r.To < r.From || r.To > f.Head.Seq {
+			return fmt.Errorf("check frontier: held range %d to %d: %w", r.From, r.To, ErrMalformed)
+		}
+		low = r.To + 2 // neighbours that touch are one range
+	}
+	return nil
+}
+
 // Add says that the blocks of r are held, of which the last is top. What is at or below the floor is
 // left out. It returns ErrMalformed when r runs backwards or does not end at top, ErrChain for another
 // feed's block, ErrFork when top is not the block known at the head's or floor's place, and ErrLimit
@@ -144,10 +162,13 @@ func (f *Frontier) Raise(floor Head) error {
 
 // Merge makes f what a store holds that took all that both hold: the union of what is held, above the
 // higher of the floors. The order of merges makes no difference, nor do repeats. Its errors are those of
-// Raise and Add; f is then as it was.
+// Check, Raise and Add; f is then as it was.
 func (f *Frontier) Merge(other Frontier) error {
-	if forked(f.Head, other.Head) {
-		return fmt.Errorf("merge frontiers of %s: another block %d: %w", f.Head.Feed, f.Head.Seq, ErrFork)
+	if err := other.Check(); err != nil {
+		return fmt.Errorf("merge frontiers of %s: %w", f.Head.Feed, err)
+	}
+	if forked(f.Head, other.Head) || forked(f.Floor, other.Head) {
+		return fmt.Errorf("merge frontiers of %s: another block %d: %w", f.Head.Feed, other.Head.Seq, ErrFork)
 	}
 	m := f.Clone()
 	if err := m.Raise(other.Floor); err != nil {

@@ -139,9 +139,9 @@ func entryCode(c codec, item view) (uint64, error) {
 	case info == 0:
 		return 0, fmt.Errorf("no code: %w", ErrMalformed)
 	case info >= 24:
-		start += 1 << (info - 24) // 1, 2, 4 or 8 bytes; well-formed, so there are no others and they are there
+		start += 1 << (info - 24) // 1, 2, 4 or 8 bytes; well-formed, so there are no others
 	}
-	if item[start]&0xe0 != 0 {
+	if start >= len(item) || item[start]&0xe0 != 0 {
 		return 0, fmt.Errorf("code is no unsigned integer: %w", ErrMalformed)
 	}
 	var code uint64
