@@ -227,6 +227,9 @@ func TestDecodeBlock_refuses(t *testing.T) {
 	link := "d82a5825000171122000000000000000000000000000000000000000000000000000000000000000"
 	link2 := link + "02"
 	link += "01"
+	if _, err := crdt.DecodeBlock(append([]byte{0x8c}, slices.Concat(parts...)...)); err != nil {
+		t.Fatalf("the parts put together rightly: %v", err)
+	}
 	tests := []struct {
 		name  string
 		at    int

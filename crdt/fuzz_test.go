@@ -1,0 +1,125 @@
+package crdt_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"fmt"
+	"testing"
+
+	"github.com/ipld/go-ipld-prime/codec/dagcbor"
+	"github.com/ipld/go-ipld-prime/node/basicnode"
+
+	"github.com/skerry-edge/skerry/crdt"
+)
+
+// FuzzDecodeBlock: whatever decodes is canonical dag-cbor for another library too, and says what it says.
+func FuzzDecodeBlock(f *testing.F) {
+	for _, b := range vectors(f) {
+		f.Add(b.Raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		b, err := crdt.DecodeBlock(raw)
+		if err != nil {
+			if b != nil || !isOurs(err) {
+				t.Fatalf("block %v, no sentinel in %v", b, err)
+			}
+			return
+		}
+		builder := basicnode.Prototype.Any.NewBuilder()
+		if err := dagcbor.Decode(builder, bytes.NewReader(raw)); err != nil {
+			t.Fatalf("another library cannot read it: %v", err)
+		}
+		var again bytes.Buffer
+		if err := dagcbor.Encode(builder.Build(), &again); err != nil || !bytes.Equal(again.Bytes(), raw) {
+			t.Fatalf("another library writes %x, %v", again.Bytes(), err)
+		}
+		if err := crdt.CheckCID(raw, b.CID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Opening(); err != nil && !isOurs(err) {
+			t.Fatalf("no sentinel in %v", err)
+		}
+		if err := b.VerifySignature(crdt.Author{}); err == nil && b.Feed.IsZero() {
+			t.Fatal("signed by nobody")
+		}
+	})
+}
+
+// FuzzDecodeMeta: whatever decodes without unknown kinds encodes to the same bytes.
+func FuzzDecodeMeta(f *testing.F) {
+	for _, n := range []int{0, 1, 2, 3, 6} {
+		payload, err := crdt.EncodeMeta(entries(crdt.FeedID{1})[:n])
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(payload)
+	}
+	f.Add([]byte{0x81, 0x82, 0x18, 0x63, 0x80})
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		entries, err := crdt.DecodeMeta(payload)
+		if err != nil {
+			if entries != nil || !isOurs(err) {
+				t.Fatalf("entries %v, no sentinel in %v", entries, err)
+			}
+			return
+		}
+		for _, e := range entries {
+			if u, ok := e.(*crdt.UnknownEntry); ok {
+				if !bytes.Contains(payload, u.Raw) || u.Code >= 1 && u.Code <= 4 {
+					t.Fatalf("unknown entry %d: %x", u.Code, u.Raw)
+				}
+				return
+			}
+		}
+		again, err := crdt.EncodeMeta(entries)
+		if err != nil || !bytes.Equal(again, payload) {
+			t.Fatalf("encoded again: %x, %v", again, err)
+		}
+	})
+}
+
+func BenchmarkFeed_Append(b *testing.B) {
+	for _, size := range []int{1 << 10, 4 << 10, 64 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			_, data, _ := feeds(b, key(1))
+			draft := crdt.Draft{Needs: 1, Clock: at(0), Count: 1000, Codec: crdt.CodecColumns, Payload: make([]byte, size)}
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := data.Append(draft); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkDecodeBlock(b *testing.B) {
+	for _, size := range []int{1 << 10, 4 << 10, 64 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			_, data, _ := feeds(b, key(1))
+			block, err := data.Append(crdt.Draft{Clock: at(0), Codec: crdt.CodecColumns, Payload: make([]byte, size)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(len(block.Raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := crdt.DecodeBlock(block.Raw); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkBlock_VerifySignature(b *testing.B) {
+	author := crdt.AuthorOf(key(1).Public().(ed25519.PublicKey))
+	block := vectors(b)["events"]
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := block.VerifySignature(author); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
