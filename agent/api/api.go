@@ -123,12 +123,13 @@ type Broker struct {
 	Passed   uint64 `json:"passed"`   // messages of topics that no source takes
 }
 
-// Ingest is the pipeline. Sums are exact: Decoded = Stored + Filtered + Lost + what is under way.
+// Ingest is the pipeline. Sums are exact: Decoded = Stored + Filtered + Lost + Refused + what is under way.
 type Ingest struct {
 	Decoded  uint64 `json:"decoded"`  // readings offered by decoders
 	Stored   uint64 `json:"stored"`   // readings journalled
 	Filtered uint64 `json:"filtered"` // readings dropped by mapping or dedup
 	Lost     uint64 `json:"lost"`     // readings dropped by a full queue
+	Refused  uint64 `json:"refused"`  // readings not acknowledged because storage failed; they come again
 	Groups   uint64 `json:"groups"`   // group commits: one fsync each
 	Unsealed uint64 `json:"unsealed"` // readings journalled and not yet in a block
 }

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+// openLimit is how long Badger may take to open before the store gives up on it.
+const openLimit = 60 * time.Second
+
+// profile returns the options that are safe on 32-bit machines and small everywhere. Each table must
+// be built inside its allocator's first buffer, because ristretto's allocator corrupts tables on 32 bits when it grows: so
+// MemTableSize ≤ BaseTableSize, no compression, and values out of the tables. Small files, because
+// large mapped ones dirty whole folios on recent kernels and map more memory than a small machine has.
+func profile(dir string, log *slog.Logger) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithSyncWrites(true).
+		WithMemTableSize(1 << 20).
+		WithNumMemtables(1).
+		WithBaseTableSize(2 << 20).
+		WithBaseLevelSize(4 << 20).
+		WithValueLogFileSize(2 << 20).
+		WithValueThreshold(1 << 10).
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(0).
+		WithNumCompactors(2).
+		WithCompression(options.None).
+		WithDetectConflicts(false).
+		WithMetricsEnabled(false).
+		WithNumVersionsToKeep(1).
+		WithChecksumVerificationMode(options.OnTableAndBlockRead).
+		WithVerifyValueChecksum(true).
+		WithLogger(badgerLog{log})
+}
+
+// openBadger opens the database in dir after removing what a crash may have left that it cannot open.
+func openBadger(dir string, log *slog.Logger) (*badger.DB, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create database: %w", err)
+	}
+	if err := checkManifest(dir); err != nil {
+		return nil, err
+	}
+	var db *badger.DB
+	for try := 0; ; try++ {
+		removed, err := removeEmpty(dir)
+		if err != nil {
+			return nil, err
+		}
+		if removed > 0 {
+			log.Warn("removed empty database files left by a crash", "count", removed)
+		}
+		if db, err = openGuarded(profile(dir, log)); err == nil {
+			return db, nil
+		}
+		if try > 0 {
+			return nil, fmt.Errorf("open database %s: %w", dir, err)
+		}
+	}
+}
+
+// openGuarded opens Badger; a panic or a hang inside becomes an error.
+func openGuarded(o badger.Options) (*badger.DB, error) {
+	type result struct {
+		db  *badger.DB
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- result{err: fmt.Errorf("panic: %v", r)}
+			}
+		}()
+		db, err := badger.Open(o)
+		done <- result{db, err}
+	}()
+	timer := time.NewTimer(openLimit)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		return r.db, r.err
+	case <-timer.C:
+		return nil, fmt.Errorf("no answer in %s", openLimit)
+	}
+}
+
+// checkManifest refuses a database whose MANIFEST is gone while tables exist: Badger would open it
+// as an empty one and delete the tables.
+func checkManifest(dir string) error {
+	st, err := os.Stat(filepath.Join(dir, "MANIFEST"))
+	if err == nil && st.Size() > 0 {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("open database: %w", err)
+	}
+	tables, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	if len(tables) > 0 {
+		return fmt.Errorf("database %s has %d tables and no MANIFEST: opening it would lose them; restore MANIFEST from a copy", dir, len(tables))
+	}
+	return nil
+}
+
+// removeEmpty removes .mem, .vlog and .sst files of no bytes: a crash between creating and writing
+// one makes Badger's next Open fail (badger issue 2207). They hold nothing.
+func removeEmpty(dir string) (int, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, fmt.Errorf("list database: %w", err)
+	}
+	removed := 0
+	for _, e := range entries {
+		switch filepath.Ext(e.Name()) {
+		case ".mem", ".vlog", ".sst":
+		default:
+			continue
+		}
+		st, err := e.Info()
+		if err != nil || st.Size() != 0 {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return removed, fmt.Errorf("remove empty database file: %w", err)
+		}
+		removed++
+	}
+	return removed, nil
+}
+
+// closeBadger closes db; a panic inside becomes an error.
+func closeBadger(db *badger.DB) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("close database: panic: %v", r)
+		}
+	}()
+	if err := db.Close(); err != nil {
+		return fmt.Errorf("close database: %w", err)
+	}
+	return nil
+}
+
+// badgerLog passes Badger's warnings on. Its chatter about opening and closing is of no use here.
+type badgerLog struct{ log *slog.Logger }
+
+func (l badgerLog) Errorf(format string, args ...any) {
+	l.log.Error("database error", "text", strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+func (l badgerLog) Warningf(format string, args ...any) {
+	l.log.Warn("database warning", "text", strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+func (l badgerLog) Infof(format string, args ...any) {
+	l.log.Debug("database message", "text", strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+func (badgerLog) Debugf(string, ...any) {}

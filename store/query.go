@@ -1,0 +1,263 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/ipfs/go-cid"
+
+	"github.com/skerry-edge/skerry/crdt"
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+// Query selects rows of one collection; the zero value of a field selects all.
+type Query struct {
+	Collection string
+	From       int64  // nanoseconds since 1970 UTC, inclusive; compared with readings' times
+	To         int64  // exclusive; 0: no end
+	Series     string // glob in which * matches any characters
+	Tags       []sensors.Tag
+	Limit      int64 // rows; 0: all
+	Newest     bool  // newest first
+}
+
+// Query streams the rows that q selects, in the order time, series, author (with Newest: time
+// descending), as they are when it is called: journalled readings included, each once. It holds a
+// bounded number of readings in memory. A block whose bytes are not those that were written ends the
+// stream with an error that names feed and seq. Seq must be ranged over, or ctx ended, to release it.
+func (db *DB) Query(ctx context.Context, q Query) (sensors.Precision, iter.Seq2[sensors.Row, error], error) {
+	if q.To == 0 {
+		q.To = maxTime
+	}
+	s, err := db.snapshot(q, false)
+	if err != nil {
+		return 0, nil, err
+	}
+	return s.precision, func(yield func(sensors.Row, error) bool) {
+		defer s.close()
+		sent := int64(0)
+		for rows, err := range s.windows(ctx) {
+			if err != nil {
+				yield(sensors.Row{}, err)
+				return
+			}
+			for i := range rows {
+				if !yield(sensors.Row{Reading: rows[i].Reading, Author: rows[i].author}, nil) {
+					return
+				}
+				if sent++; sent == q.Limit {
+					return
+				}
+			}
+		}
+	}, nil
+}
+
+// snapshot is the state of one collection at one moment.
+type snapshot struct {
+	db        *DB
+	q         Query
+	precision sensors.Precision
+	txn       *badger.Txn
+	number    uint32 // of the collection
+	segments  []placedSegment
+	feeds     map[uint32]*feedView
+	tail      []row // sorted as q wants
+	reader    *blockReader
+	wants     map[*sensors.Series]bool
+}
+
+// feedView is what reading a data feed's blocks needs.
+type feedView struct {
+	id         crdt.FeedID
+	key        crdt.Author
+	author     string
+	head       headRow
+	headCID    cid.Cid
+	meta       *feed
+	place      metaPlace    // of the meta feed
+	defs       *definitions // nil only where unreadable says why
+	unreadable error
+}
+
+// row is a reading and its author.
+type row struct {
+	sensors.Reading
+	author string
+}
+
+// snapshot takes Badger's and the tail's state together: no Seal comes between. With lenient, meta feeds
+// that cannot be read are left for the caller to judge.
+func (db *DB) snapshot(q Query, lenient bool) (*snapshot, error) {
+	s := &snapshot{db: db, q: q, feeds: map[uint32]*feedView{}, wants: map[*sensors.Series]bool{}, precision: sensors.Milliseconds}
+	db.commit.RLock()
+	db.mu.RLock()
+	c, t := db.collections[q.Collection], db.tails[q.Collection]
+	if c == nil && t == nil {
+		db.mu.RUnlock()
+		db.commit.RUnlock()
+		return nil, fmt.Errorf("%w: %q", ErrNoCollection, q.Collection)
+	}
+	s.txn = db.badger.NewTransaction(false)
+	if c != nil {
+		s.precision = sensors.Precision(c.row.Precision)
+		s.number = c.number
+		for _, seg := range c.segments {
+			if seg.Last >= q.From && seg.First < q.To {
+				s.segments = append(s.segments, seg)
+			}
+		}
+		for _, f := range db.feeds {
+			if f.collection == c && f.role == crdt.Data {
+				s.feeds[f.number] = &feedView{
+					id: f.id, key: f.author, author: f.author.String(), head: f.head, headCID: f.headCID,
+					meta: f.meta, place: metaOf(f.meta), defs: f.meta.series,
+				}
+				if lenient { // to be read from disk, not from memory
+					s.feeds[f.number].defs = nil
+				}
+			}
+		}
+	}
+	var chunks [][]sensors.Reading
+	if t != nil {
+		for _, k := range t.chunks {
+			chunks = append(chunks, k.Readings)
+		}
+	}
+	db.mu.RUnlock()
+	db.commit.RUnlock()
+
+	for _, f := range s.feeds {
+		if f.unreadable = db.define(s.txn, f); f.unreadable != nil && !lenient {
+			s.close()
+			return nil, f.unreadable
+		}
+	}
+	author := db.author.String()
+	for _, rs := range chunks {
+		s.tail = s.appendWanted(s.tail, rs, author, q.From, q.To)
+	}
+	s.sort(s.tail)
+	var err error
+	if s.reader, err = newBlockReader(s.txn, s.number); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *snapshot) close() { s.txn.Discard() }
+
+// define loads the definitions of f's meta feed and leaves them for the next query.
+func (db *DB) define(txn *badger.Txn, f *feedView) error {
+	if f.defs != nil {
+		return nil
+	}
+	defs, err := db.readDefinitions(txn, f.place)
+	if err != nil {
+		return err
+	}
+	f.defs = defs
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if f.meta.head.Seq == f.place.head { // else it grew meanwhile
+		f.meta.series = defs
+	}
+	return nil
+}
+
+// appendWanted appends the readings with from ≤ time < to whose series is wanted.
+func (s *snapshot) appendWanted(dst []row, rs []sensors.Reading, author string, from, to int64) []row {
+	for i := range rs {
+		if rs[i].Time >= from && rs[i].Time < to && s.wanted(rs[i].Series) {
+			dst = append(dst, row{rs[i], author})
+		}
+	}
+	return dst
+}
+
+func (s *snapshot) wanted(series *sensors.Series) bool {
+	want, known := s.wants[series]
+	if !known {
+		want = s.q.matches(series)
+		s.wants[series] = want
+	}
+	return want
+}
+
+func (q *Query) matches(s *sensors.Series) bool {
+	if q.Series != "" && !matchGlob(q.Series, s.Name) {
+		return false
+	}
+	for _, t := range q.Tags {
+		if v, has := s.Tag(t.Key); !has || v != t.Value {
+			return false
+		}
+	}
+	return true
+}
+
+// matchGlob reports whether text matches pattern, in which * stands for any characters, none included.
+func matchGlob(pattern, text string) bool {
+	first, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == text
+	}
+	text, ok := strings.CutPrefix(text, first)
+	for ok {
+		part, after, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(text, part)
+		}
+		var at int
+		if at = strings.Index(text, part); at < 0 {
+			return false
+		}
+		text, rest = text[at+len(part):], after
+	}
+	return false
+}
+
+// sort orders rows by time, series, author; newest first when the query says so.
+func (s *snapshot) sort(rows []row) {
+	newest := s.q.Newest
+	slices.SortStableFunc(rows, func(a, b row) int {
+		switch {
+		case a.Time < b.Time != newest && a.Time != b.Time:
+			return -1
+		case a.Time != b.Time:
+			return 1
+		}
+		if a.Series != b.Series {
+			if c := compareSeries(a.Series, b.Series); c != 0 {
+				return c
+			}
+		}
+		return strings.Compare(a.author, b.author)
+	})
+}
+
+// compareSeries orders by name, then tags, then type and unit.
+func compareSeries(a, b *sensors.Series) int {
+	if c := strings.Compare(a.Name, b.Name); c != 0 {
+		return c
+	}
+	c := slices.CompareFunc(a.Tags, b.Tags, func(x, y sensors.Tag) int {
+		if c := strings.Compare(x.Key, y.Key); c != 0 {
+			return c
+		}
+		return strings.Compare(x.Value, y.Value)
+	})
+	if c != 0 {
+		return c
+	}
+	if c := int(a.Type) - int(b.Type); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Unit, b.Unit)
+}

@@ -1,0 +1,211 @@
+// Package store keeps feeds on disk: a journal of what is not in a block yet, blocks in Badger, and
+// the indexes that queries need. Only this package knows Badger.
+//
+// # Durability order
+//
+// A reading goes: journal record, fsync, acknowledgement (Append); block, heads, index and sealed_to
+// in one Badger transaction with its own sync (Seal); a sealed record in the journal. What the journal holds
+// and no block yet is the tail: it is kept in memory too, so queries see every reading from its
+// acknowledgement on, and each exactly once.
+//
+// # Locks
+//
+// commit is held for reading while a query takes its snapshot (Badger transaction and tail), and for writing while a
+// Seal commits and shortens the tail, so no snapshot has a reading twice or misses it. mu guards the
+// catalog, heads and tails. Order: commit, then mu. journalMu orders writers of the journal; it is
+// taken last and nothing else is taken under it.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/skerry-edge/skerry/crdt"
+	"github.com/skerry-edge/skerry/sensors"
+	"github.com/skerry-edge/skerry/store/journal"
+)
+
+// ErrLocked says that another process has the store open.
+var ErrLocked = errors.New("the store is in use")
+
+// ErrNoCollection says that the store has nothing of a collection.
+var ErrNoCollection = errors.New("no such collection")
+
+// Options say how to open a store.
+type Options struct {
+	Dir    string         // the store's folder, created when missing
+	Table  *sensors.Table // where series become canonical; shared with the decoders
+	Author crdt.Author    // whose feeds are ours
+	Who    string         // written into the lock for people: "skerry run (pid 12)"
+	// ReadOnly opens for looking: no journal is written, nothing is sealed. Badger may tidy its own files.
+	ReadOnly bool
+	Clock    sensors.ClockBase // of arrival times that are marked unsynced
+	Log      *slog.Logger
+}
+
+// DB is an open store. Safe for concurrent use, except that Append is for one committer and Seal for
+// one sealer.
+type DB struct {
+	dir    string
+	table  *sensors.Table
+	author crdt.Author
+	clock  sensors.ClockBase
+	log    *slog.Logger
+	lock   *lockFile
+	badger *badger.DB
+	opened Opened
+
+	commit sync.RWMutex // see the package comment
+
+	mu          sync.RWMutex
+	collections map[string]*collection
+	byNumber    map[uint32]*collection
+	feeds       map[uint32]*feed
+	byID        map[crdt.FeedID]*feed
+	commits     uint64 // number of the last commit
+	tails       map[string]*tail
+
+	journalMu sync.Mutex
+	journal   *journal.Journal // nil: read only
+
+	watchers watchers
+}
+
+// Opened says what opening found.
+type Opened struct {
+	Created  bool
+	Copied   bool // the folder is a copy of another store: our feeds must begin anew
+	TailLost bool // Badger is behind the journal's sealed records: our feeds must begin anew
+	Torn     bool // the journal ended in a write that was cut short
+	Damage   []Damage
+	Replayed int // readings that were journalled and in no block
+	Took     time.Duration
+	StoreID  string
+	// Origins are the messages in the kept journal, oldest first, for recognising repeats.
+	Origins []Origin
+}
+
+// Origin is a journalled message's origin and its source.
+type Origin struct {
+	Source string
+	sensors.Origin
+}
+
+// Open opens the store in o.Dir and replays its journal. ErrLocked: another process has it.
+func Open(o Options) (*DB, error) {
+	began := time.Now()
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create store: %w", err)
+	}
+	lock, err := takeLock(filepath.Join(o.Dir, "LOCK"), o.Who)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{
+		dir: o.Dir, table: o.Table, author: o.Author, clock: o.Clock, log: o.Log, lock: lock,
+		collections: map[string]*collection{}, byNumber: map[uint32]*collection{},
+		feeds: map[uint32]*feed{}, byID: map[crdt.FeedID]*feed{}, tails: map[string]*tail{},
+	}
+	if err := db.open(o); err != nil {
+		if db.badger != nil {
+			err = errors.Join(err, db.badger.Close())
+		}
+		return nil, errors.Join(err, lock.release())
+	}
+	db.opened.Took = time.Since(began)
+	return db, nil
+}
+
+func (db *DB) open(o Options) error {
+	created, err := checkFormat(o.Dir, o.ReadOnly)
+	if err != nil {
+		return err
+	}
+	db.opened.Created = created
+	marker, copied, err := checkMarker(o.Dir, o.ReadOnly)
+	if err != nil {
+		return err
+	}
+	db.opened.Copied, db.opened.StoreID = copied, marker
+	if db.badger, err = openBadger(filepath.Join(o.Dir, "badger"), o.Log); err != nil {
+		return err
+	}
+	if err := db.loadCatalog(); err != nil {
+		return err
+	}
+	end, err := db.replay()
+	if err != nil {
+		return err
+	}
+	if o.ReadOnly {
+		return nil
+	}
+	db.journal, err = journal.Open(db.journalDir(), journal.Options{LastEnd: end})
+	return err
+}
+
+// Opened returns what opening found.
+func (db *DB) Opened() Opened { return db.opened }
+
+// Append makes a group durable: when it returns nil its batches are journalled, and from then on
+// seen by queries. After an error nothing of the group counts as written.
+func (db *DB) Append(batches []sensors.Batch, losses []sensors.Loss) error {
+	db.journalMu.Lock()
+	group, err := db.journal.Append(batches, losses, db.clock)
+	db.journalMu.Unlock()
+	if err != nil {
+		return err
+	}
+	db.mu.Lock()
+	for _, c := range group.Chunks {
+		db.tailLocked(c.Collection).add(c)
+	}
+	for i, at := range group.Losses {
+		db.tailLocked(losses[i].Collection).addLoss(at, losses[i])
+	}
+	db.mu.Unlock()
+	db.watchers.tell(group.Chunks)
+	return nil
+}
+
+// Close seals nothing: the caller did. It trims the journal, closes Badger and releases the lock.
+func (db *DB) Close() error {
+	db.watchers.close()
+	var errs []error
+	if db.journal != nil {
+		heads, empty := db.sealedHeads()
+		db.journalMu.Lock()
+		errs = append(errs, db.journal.Close(empty, heads))
+		db.journalMu.Unlock()
+	}
+	errs = append(errs, closeBadger(db.badger), db.lock.release())
+	return errors.Join(errs...)
+}
+
+// sealedHeads returns what a sealed record says of all our feeds, and whether the tails are empty.
+func (db *DB) sealedHeads() ([]journal.SealedHead, bool) {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	empty := true
+	for _, t := range db.tails {
+		if t.count > 0 || len(t.losses) > 0 {
+			empty = false
+		}
+	}
+	var heads []journal.SealedHead
+	for _, c := range db.collections {
+		if f := c.ownData; f != nil {
+			heads = append(heads, f.sealedHead())
+		}
+	}
+	return heads, empty
+}
+
+func (db *DB) journalDir() string { return filepath.Join(db.dir, "journal") }
