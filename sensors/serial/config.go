@@ -45,15 +45,16 @@ type Config struct {
 	Framing   string `toml:"framing"`   // "line", "delimiter", "length", "silence"
 	Delimiter string `toml:"delimiter"` // 1 to 16 bytes; escapes as in Go: '\x03', '\r'
 	Length    int    `toml:"length"`    // bytes of each frame
-	Silence   string `toml:"silence"`   // "20ms" or more: ends a frame, or begins fixed lengths anew
-	MaxFrame  int    `toml:"max_frame"` // bytes; longer frames are counted and skipped
+	// Silence ends a frame, or begins fixed lengths anew: 20 ms or more.
+	Silence  time.Duration `toml:"silence"`
+	MaxFrame int           `toml:"max_frame"` // bytes; longer frames are counted and skipped
 }
 
 // DefaultConfig returns what holds for keys that are not set: 9600 8N1, lines of at most 4096 bytes.
 func DefaultConfig() Config {
 	return Config{
 		Baud: 9600, DataBits: 8, Parity: ParityNone, StopBits: 1,
-		Framing: FramingLine, Silence: "50ms", MaxFrame: 4096,
+		Framing: FramingLine, Silence: 50 * time.Millisecond, MaxFrame: 4096,
 	}
 }
 
@@ -116,14 +117,11 @@ func (c Config) validateFraming(report func(key, what, hint string)) {
 	default:
 		report("framing", fmt.Sprintf("is %q", c.Framing), `one of "line", "delimiter", "length", "silence"`)
 	}
-	silence, err := time.ParseDuration(c.Silence)
 	switch {
-	case err != nil:
-		report("silence", fmt.Sprintf("%q is no duration", c.Silence), `for example "50ms"`)
-	case silence < MinSilence || silence > MaxSilence:
-		report("silence", fmt.Sprintf("is %v, want %v to %v", silence, MinSilence, MaxSilence), "")
-	case c.Baud > 0 && silence < 2*c.character() && (c.Framing == FramingSilence || c.Framing == FramingLength):
-		report("silence", fmt.Sprintf("is %v, less than two characters at %d baud", silence, c.Baud),
+	case c.Silence < MinSilence || c.Silence > MaxSilence:
+		report("silence", fmt.Sprintf("is %v, want %v to %v", c.Silence, MinSilence, MaxSilence), "")
+	case c.Baud > 0 && c.Silence < 2*c.character() && (c.Framing == FramingSilence || c.Framing == FramingLength):
+		report("silence", fmt.Sprintf("is %v, less than two characters at %d baud", c.Silence, c.Baud),
 			fmt.Sprintf("at least %q", (2*c.character()).Round(time.Millisecond)+time.Millisecond))
 	}
 }
@@ -131,15 +129,6 @@ func (c Config) validateFraming(report func(key, what, hint string)) {
 // character is the time that one character takes on the line, at most: start bit, parity, two stop bits.
 func (c Config) character() time.Duration {
 	return time.Duration(1+c.DataBits+1+2) * time.Second / time.Duration(max(c.Baud, 1))
-}
-
-// silence is the parsed Silence of a valid configuration.
-func (c Config) silence() time.Duration {
-	d, err := time.ParseDuration(c.Silence)
-	if err != nil {
-		return MinSilence
-	}
-	return d
 }
 
 // bauds are the rates that tarm/serial can set on Linux.

@@ -3,6 +3,7 @@ package serial
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func faultsOf(c Config) map[string]string {
@@ -36,8 +37,7 @@ func TestConfig_reportsFaults(t *testing.T) {
 		{"delimiter", "17 bytes", func(c *Config) { c.Framing, c.Delimiter = FramingDelimiter, strings.Repeat("x", 17) }},
 		{"length", "is 0", func(c *Config) { c.Framing = FramingLength }},
 		{"length", "max_frame", func(c *Config) { c.Framing, c.Length = FramingLength, 5000 }},
-		{"silence", "no duration", func(c *Config) { c.Silence = "20" }},
-		{"silence", "want 20ms", func(c *Config) { c.Silence = "19ms" }},
+		{"silence", "want 20ms", func(c *Config) { c.Silence = 19 * time.Millisecond }},
 		{"silence", "two characters", func(c *Config) { c.Framing, c.Baud = FramingSilence, 50 }},
 		{"max_frame", "1048576", func(c *Config) { c.MaxFrame = 1<<20 + 1 }},
 		{"max_frame", "want 1", func(c *Config) { c.MaxFrame = 0 }},

@@ -228,7 +228,7 @@ func (s *Source) listen(port line) error {
 func (s *Source) patience() (wait time.Duration, forSilence bool) {
 	bySilence := s.cfg.Framing == FramingSilence || s.cfg.Framing == FramingLength
 	if bySilence && s.framer.pending() {
-		return s.cfg.silence(), true
+		return s.cfg.Silence, true
 	}
 	return checkEvery, false
 }

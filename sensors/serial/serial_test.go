@@ -179,7 +179,7 @@ func TestSource_skipsOneMebibyteWithoutNewline(t *testing.T) {
 func TestSource_cutsBySilence(t *testing.T) {
 	port := serialtest.New(t)
 	port.Plug()
-	s := start(t, on(port, FramingSilence, func(c *Config) { c.Silence = "20ms" }), nil)
+	s := start(t, on(port, FramingSilence, func(c *Config) { c.Silence = 20 * time.Millisecond }), nil)
 	for i := range 10 {
 		port.Write(fmt.Sprintf("%d", 100+i))
 		s.want(float64(100 + i)) // the frame ended, so the line was silent
@@ -190,7 +190,7 @@ func TestSource_cutsBySilence(t *testing.T) {
 func TestSource_waitsForSilence(t *testing.T) {
 	port := serialtest.New(t)
 	port.Plug()
-	s := start(t, on(port, FramingSilence, func(c *Config) { c.Silence = "2s" }), nil)
+	s := start(t, on(port, FramingSilence, func(c *Config) { c.Silence = 2 * time.Second }), nil)
 	for _, part := range []string{"2", "1", ".", "5"} {
 		port.Write(part)
 	}
@@ -204,7 +204,7 @@ func TestSource_waitsForSilence(t *testing.T) {
 func TestSource_beginsFixedLengthsAnewAfterSilence(t *testing.T) {
 	port := serialtest.New(t)
 	port.Plug()
-	s := start(t, on(port, FramingLength, func(c *Config) { c.Length, c.Silence = 3, "100ms" }), nil)
+	s := start(t, on(port, FramingLength, func(c *Config) { c.Length, c.Silence = 3, 100*time.Millisecond }), nil)
 	port.Write("10120299") // two frames, and one that lost a byte
 	s.want(101)
 	s.want(202)
