@@ -23,7 +23,7 @@ import (
 //	   8n …            links: at most 32, by the bytes of their CIDs ascending, each once
 //	   needs           the lowest seq of the meta feed that defines all of the payload's series
 //	   84 … or 86 …    clock: see Clock
-//	   count           readings or operations in the payload
+//	   count           readings, operations or meta entries in the payload
 //	   codec           of the payload: see Codec
 //	   epoch           0: the payload is clear; else the epoch of the key that it is encrypted with,
 //	                   and codec and count are 0, as they are inside

@@ -12,14 +12,14 @@ import (
 )
 
 // history returns an opening block and n blocks after it, read from bytes.
-func history(t testing.TB, k ed25519.PrivateKey, n int) (crdt.Author, []*crdt.Block) {
-	t.Helper()
-	_, data, openings := feeds(t, k)
-	blocks := []*crdt.Block{reread(t, openings[1])}
+func history(tb testing.TB, k ed25519.PrivateKey, n int) (crdt.Author, []*crdt.Block) {
+	tb.Helper()
+	_, data, openings := feeds(tb, k)
+	blocks := []*crdt.Block{reread(tb, openings[1])}
 	for i := range n {
-		blocks = append(blocks, reread(t, add(t, data, fmt.Sprint("block ", i+1))))
+		blocks = append(blocks, reread(tb, add(tb, data, fmt.Sprint("block ", i+1))))
 	}
-	return crdt.AuthorOf(k.Public().(ed25519.PublicKey)), blocks
+	return author(k), blocks
 }
 
 // run sends the blocks through the chain and closes it.
@@ -33,7 +33,7 @@ func run(c *crdt.Chain, blocks []*crdt.Block) (crdt.Head, error) {
 }
 
 func TestChain_takes(t *testing.T) {
-	author, blocks := history(t, key(1), 5)
+	by, blocks := history(t, key(1), 5)
 	feed := blocks[0].Feed
 	unheld := crdt.Head{Feed: feed, Seq: 2}
 	for name, tt := range map[string]struct {
@@ -43,10 +43,10 @@ func TestChain_takes(t *testing.T) {
 		"from the opening block":  {crdt.ChainOf(feed), blocks},
 		"every signature":         {crdt.ChainOf(feed, crdt.CheckEvery()), blocks},
 		"only the opening block":  {crdt.ChainOf(feed), blocks[:1]},
-		"after a held block":      {crdt.ChainFrom(author, blocks[2].Head()), blocks[3:]},
-		"after one that is not":   {crdt.ChainFrom(author, unheld), blocks[3:]},
-		"every after a held":      {crdt.ChainFrom(author, blocks[2].Head(), crdt.CheckEvery()), blocks[3:]},
-		"one after one not there": {crdt.ChainFrom(author, unheld), blocks[3:4]},
+		"after a held block":      {crdt.ChainFrom(by, blocks[2].Head()), blocks[3:]},
+		"after one that is not":   {crdt.ChainFrom(by, unheld), blocks[3:]},
+		"every after a held":      {crdt.ChainFrom(by, blocks[2].Head(), crdt.CheckEvery()), blocks[3:]},
+		"one after one not there": {crdt.ChainFrom(by, unheld), blocks[3:4]},
 	} {
 		t.Run(name, func(t *testing.T) {
 			top, err := run(tt.chain, tt.blocks)
@@ -56,7 +56,7 @@ func TestChain_takes(t *testing.T) {
 			if want := tt.blocks[len(tt.blocks)-1].Head(); top != want {
 				t.Errorf("top %v, want %v", top, want)
 			}
-			if tt.chain.Author() != author {
+			if tt.chain.Author() != by {
 				t.Errorf("author %s", tt.chain.Author())
 			}
 		})
@@ -64,7 +64,7 @@ func TestChain_takes(t *testing.T) {
 }
 
 func TestChain_refuses(t *testing.T) {
-	author, blocks := history(t, key(1), 5)
+	by, blocks := history(t, key(1), 5)
 	_, others := history(t, key(2), 5)
 	feed := blocks[0].Feed
 	forged := *blocks[4]
@@ -83,11 +83,11 @@ func TestChain_refuses(t *testing.T) {
 		{"a hole", crdt.ChainOf(feed), []*crdt.Block{blocks[0], blocks[2]}, crdt.ErrChain},
 		{"a block twice", crdt.ChainOf(feed), []*crdt.Block{blocks[0], blocks[1], blocks[1]}, crdt.ErrChain},
 		{"opening block twice", crdt.ChainOf(feed), []*crdt.Block{blocks[0], blocks[0]}, crdt.ErrChain},
-		{"backwards", crdt.ChainFrom(author, blocks[2].Head()), []*crdt.Block{blocks[3], blocks[2]}, crdt.ErrChain},
-		{"another block before", crdt.ChainFrom(author, wrong), blocks[3:], crdt.ErrChain},
+		{"backwards", crdt.ChainFrom(by, blocks[2].Head()), []*crdt.Block{blocks[3], blocks[2]}, crdt.ErrChain},
+		{"another block before", crdt.ChainFrom(by, wrong), blocks[3:], crdt.ErrChain},
 		{"another author", crdt.ChainFrom(crdt.Author{1}, blocks[2].Head()), blocks[3:], crdt.ErrBadSignature},
-		{"forged top", crdt.ChainFrom(author, blocks[3].Head()), []*crdt.Block{&forged}, crdt.ErrBadSignature},
-		{"forged, every", crdt.ChainFrom(author, blocks[3].Head(), crdt.CheckEvery()), []*crdt.Block{&forged}, crdt.ErrBadSignature},
+		{"forged top", crdt.ChainFrom(by, blocks[3].Head()), []*crdt.Block{&forged}, crdt.ErrBadSignature},
+		{"forged, every", crdt.ChainFrom(by, blocks[3].Head(), crdt.CheckEvery()), []*crdt.Block{&forged}, crdt.ErrBadSignature},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestChain_refuses(t *testing.T) {
 
 // TestChain_linksVouch: below the top a changed block is found by its link, signature bytes included.
 func TestChain_linksVouch(t *testing.T) {
-	author, blocks := history(t, key(1), 5)
+	by, blocks := history(t, key(1), 5)
 	for i := 1; i < 5; i++ {
 		raw := append([]byte(nil), blocks[i].Raw...)
 		raw[len(raw)-1] ^= 1
@@ -119,15 +119,15 @@ func TestChain_linksVouch(t *testing.T) {
 		}
 		mixed := append([]*crdt.Block(nil), blocks...)
 		mixed[i] = changed
-		if _, err := run(crdt.ChainFrom(author, blocks[0].Head()), mixed[1:]); !errors.Is(err, crdt.ErrChain) {
+		if _, err := run(crdt.ChainFrom(by, blocks[0].Head()), mixed[1:]); !errors.Is(err, crdt.ErrChain) {
 			t.Errorf("block %d: %v", i, err)
 		}
 	}
 }
 
 func TestChain_goesOnAfterClose(t *testing.T) {
-	author, blocks := history(t, key(1), 5)
-	c := crdt.ChainFrom(author, crdt.Head{Feed: blocks[0].Feed, Seq: 1, CID: cid.Undef})
+	by, blocks := history(t, key(1), 5)
+	c := crdt.ChainFrom(by, crdt.Head{Feed: blocks[0].Feed, Seq: 1, CID: cid.Undef})
 	for _, b := range blocks[2:] {
 		if err := c.Next(b); err != nil {
 			t.Fatal(err)

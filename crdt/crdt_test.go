@@ -35,6 +35,15 @@ func key(n byte) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(s)
 }
 
+// author returns the author with the key.
+func author(k ed25519.PrivateKey) crdt.Author {
+	public, ok := k.Public().(ed25519.PublicKey)
+	if !ok {
+		return crdt.Author{}
+	}
+	return crdt.AuthorOf(public)
+}
+
 func metaOpening() crdt.Opening {
 	return crdt.Opening{
 		Role: crdt.Meta, Name: "climate", Kind: crdt.Events, Precision: 3,
@@ -55,64 +64,64 @@ func at(seconds int64) crdt.Clock {
 }
 
 // feeds opens a meta feed and the data feed that relies on it.
-func feeds(t testing.TB, k ed25519.PrivateKey) (meta, data *crdt.Feed, openings []*crdt.Block) {
-	t.Helper()
+func feeds(tb testing.TB, k ed25519.PrivateKey) (meta, data *crdt.Feed, openings []*crdt.Block) {
+	tb.Helper()
 	meta, first, err := crdt.OpenFeed(k, metaOpening(), at(0))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	data, second, err := crdt.OpenFeed(k, dataOpening(meta.ID()), at(0))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return meta, data, []*crdt.Block{first, second}
 }
 
 // add appends a block with the payload.
-func add(t testing.TB, f *crdt.Feed, payload string) *crdt.Block {
-	t.Helper()
+func add(tb testing.TB, f *crdt.Feed, payload string) *crdt.Block {
+	tb.Helper()
 	seq, _ := f.Head()
 	b, err := f.Append(crdt.Draft{
 		Needs: 1, Clock: at(int64(seq)), Count: 7, Codec: crdt.CodecColumns, Payload: []byte(payload),
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
 
 // reread decodes a copy of the block's bytes.
-func reread(t testing.TB, b *crdt.Block) *crdt.Block {
-	t.Helper()
+func reread(tb testing.TB, b *crdt.Block) *crdt.Block {
+	tb.Helper()
 	got, err := crdt.DecodeBlock(append([]byte(nil), b.Raw...))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return got
 }
 
 // golden returns the bytes of testdata/NAME.hex: hex digits, blanks and lines; # starts a comment.
-func golden(t testing.TB, name string) []byte {
-	t.Helper()
+func golden(tb testing.TB, name string) []byte {
+	tb.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name+".hex"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return unhex(t, string(text))
+	return unhex(tb, string(text))
 }
 
-func unhex(t testing.TB, text string) []byte {
-	t.Helper()
+func unhex(tb testing.TB, text string) []byte {
+	tb.Helper()
 	var digits strings.Builder
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
-		for _, f := range strings.Fields(line) {
+		for f := range strings.FieldsSeq(line) {
 			digits.WriteString(f)
 		}
 	}
 	raw, err := hex.DecodeString(digits.String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return raw
 }
@@ -173,7 +182,7 @@ func TestAuthor_isPeerID(t *testing.T) {
 }
 
 func TestParseAuthor_refuses(t *testing.T) {
-	good := crdt.AuthorOf(key(1).Public().(ed25519.PublicKey)).String()
+	good := author(key(1)).String()
 	for _, s := range []string{
 		"", "1", "0OIl", good[1:], good + "1", "1" + good, good[:len(good)-1],
 		"QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N", // RSA: a hash of the key

@@ -2,7 +2,6 @@ package crdt_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"errors"
 	"math"
 	"strings"
@@ -19,7 +18,7 @@ func TestOpenFeed_opening(t *testing.T) {
 	k := key(1)
 	meta, data, openings := feeds(t, k)
 	want := dataOpening(meta.ID())
-	want.Author = crdt.AuthorOf(k.Public().(ed25519.PublicKey))
+	want.Author = author(k)
 	want.MaxBlock, want.MaxPayload = crdt.MaxBlockBytes, crdt.MaxPayloadBytes
 	got, err := reread(t, openings[1]).Opening()
 	if err != nil {

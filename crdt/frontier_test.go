@@ -18,19 +18,19 @@ func place(seq uint64) crdt.Head {
 }
 
 // frontier returns one with the floor and the held ranges, given as from, to, from, to …
-func frontier(t testing.TB, floor uint64, bounds ...uint64) crdt.Frontier {
-	t.Helper()
+func frontier(tb testing.TB, floor uint64, bounds ...uint64) crdt.Frontier {
+	tb.Helper()
 	f := crdt.NewFrontier(place(0))
 	if err := f.Raise(place(floor)); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for i := 0; i < len(bounds); i += 2 {
 		if err := f.Add(crdt.Range{From: bounds[i], To: bounds[i+1]}, place(bounds[i+1])); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := f.Check(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return f
 }

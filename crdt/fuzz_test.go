@@ -2,7 +2,6 @@ package crdt_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"fmt"
 	"testing"
 
@@ -114,11 +113,11 @@ func BenchmarkDecodeBlock(b *testing.B) {
 }
 
 func BenchmarkBlock_VerifySignature(b *testing.B) {
-	author := crdt.AuthorOf(key(1).Public().(ed25519.PublicKey))
+	a := author(key(1))
 	block := vectors(b)["events"]
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := block.VerifySignature(author); err != nil {
+		if err := block.VerifySignature(a); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -115,8 +115,9 @@ func TestEncodeMeta_refuses(t *testing.T) {
 			&crdt.SeriesDef{Number: 4, Name: "a", Type: 1}, &crdt.SeriesDef{Number: 4, Name: "b", Type: 1},
 		}, crdt.ErrMalformed},
 		{"unknown kind", []crdt.Entry{&crdt.UnknownEntry{Code: 9, Raw: []byte{0x81, 9}}}, crdt.ErrMalformed},
+		{"nil", []crdt.Entry{nil}, crdt.ErrMalformed},
 		{"too many", make([]crdt.Entry, crdt.MaxMetaEntries+1), crdt.ErrLimit},
-		{"too large", slicesRepeat(series(func(s *crdt.SeriesDef) { s.Name = strings.Repeat("n", 1000) })[0], 5000), crdt.ErrLimit},
+		{"too large", manySeries(5000), crdt.ErrLimit},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -127,13 +128,11 @@ func TestEncodeMeta_refuses(t *testing.T) {
 	}
 }
 
-// slicesRepeat returns n series definitions like e with consecutive numbers.
-func slicesRepeat(e crdt.Entry, n uint32) []crdt.Entry {
-	var out []crdt.Entry
+// manySeries returns n series definitions of 1 KB each with consecutive numbers.
+func manySeries(n uint32) []crdt.Entry {
+	out := make([]crdt.Entry, 0, n)
 	for i := range n {
-		s := *e.(*crdt.SeriesDef)
-		s.Number += i
-		out = append(out, &s)
+		out = append(out, &crdt.SeriesDef{Number: i + 1, Name: strings.Repeat("n", 1000), Type: 1})
 	}
 	return out
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // EncodeMeta returns the payload (codec "meta/1") that says the entries. An entry that breaks a rule is an
-// error that wraps ErrMalformed or ErrLimit, and so is an UnknownEntry. A payload that fits a block has to be
-// less than the feed's MaxBlock; that is Append's to check.
+// error that wraps ErrMalformed or ErrLimit, and so is an UnknownEntry. The payload may still be too large for
+// one block, at about 4,000 series: then Append says ErrLimit.
 func EncodeMeta(entries []Entry) ([]byte, error) {
 	if len(entries) > MaxMetaEntries {
 		return nil, fmt.Errorf("encode meta: %d entries, want at most %d: %w", len(entries), MaxMetaEntries, ErrLimit)
@@ -34,6 +34,9 @@ func EncodeMeta(entries []Entry) ([]byte, error) {
 }
 
 func encodeEntry(c codec, e Entry) ([]byte, error) {
+	if e == nil {
+		return nil, fmt.Errorf("no entry: %w", ErrMalformed)
+	}
 	w, err := e.wire()
 	if err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ const (
 type link struct{ cid cid.Cid }
 
 // MarshalCBOR writes the link.
-func (l link) MarshalCBOR() ([]byte, error) {
+func (l *link) MarshalCBOR() ([]byte, error) {
 	if !l.cid.Defined() {
 		return []byte(cborNull), nil
 	}
