@@ -24,10 +24,16 @@ func (db *DB) Seal(name string, blocks []*crdt.Block, readings, losses int) erro
 	db.mu.RLock()
 	var sealedTo journal.Position
 	var moved bool
+	skips := false
 	if t := db.tails[name]; t != nil {
 		sealedTo, moved = t.after(readings, losses)
+		next, more := t.next(readings)
+		skips = moved && more && next.Compare(sealedTo) < 0
 	}
 	db.mu.RUnlock()
+	if skips {
+		return fmt.Errorf("seal %q: the losses lie behind readings that would stay unsealed", name)
+	}
 
 	txn := db.badger.NewTransaction(true)
 	defer txn.Discard()

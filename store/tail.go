@@ -83,6 +83,19 @@ func (t *tail) after(readings, losses int) (p journal.Position, ok bool) {
 	return p, ok
 }
 
+// next returns the position of the reading after the first n; ok is false when there is none.
+func (t *tail) next(n int) (p journal.Position, ok bool) {
+	for _, c := range t.chunks {
+		if n < len(c.Readings) {
+			p = c.At
+			p.Index += uint32(n) //nolint:gosec // a chunk has at most 4096 readings
+			return p, true
+		}
+		n -= len(c.Readings)
+	}
+	return p, false
+}
+
 // drop removes the first readings and losses. Slices of readings taken before stay valid.
 func (t *tail) drop(readings, losses int) {
 	t.count -= readings
