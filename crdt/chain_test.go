@@ -67,6 +67,8 @@ func TestChain_refuses(t *testing.T) {
 	by, blocks := history(t, key(1), 5)
 	_, others := history(t, key(2), 5)
 	feed := blocks[0].Feed
+	skipping := crdt.ResumeFeed(key(1), feed, crdt.Opening{MaxBlock: crdt.MaxBlockBytes}, 7, blocks[5].CID)
+	skipped := add(t, skipping, "right link, wrong seq")
 	forged := *blocks[4]
 	forged.Sig[0] ^= 1
 	wrong := crdt.Head{Feed: feed, Seq: 2, CID: blocks[1].CID}
@@ -81,6 +83,7 @@ func TestChain_refuses(t *testing.T) {
 		{"another feed's opening block", crdt.ChainOf(feed), others, crdt.ErrChain},
 		{"another feed's block", crdt.ChainOf(feed), []*crdt.Block{blocks[0], others[1]}, crdt.ErrChain},
 		{"a hole", crdt.ChainOf(feed), []*crdt.Block{blocks[0], blocks[2]}, crdt.ErrChain},
+		{"a seq left out", crdt.ChainFrom(by, blocks[5].Head()), []*crdt.Block{skipped}, crdt.ErrChain},
 		{"a block twice", crdt.ChainOf(feed), []*crdt.Block{blocks[0], blocks[1], blocks[1]}, crdt.ErrChain},
 		{"opening block twice", crdt.ChainOf(feed), []*crdt.Block{blocks[0], blocks[0]}, crdt.ErrChain},
 		{"backwards", crdt.ChainFrom(by, blocks[2].Head()), []*crdt.Block{blocks[3], blocks[2]}, crdt.ErrChain},

@@ -100,7 +100,11 @@ func TestBlock_Opening_refuses(t *testing.T) {
 		}
 	}
 	b := *openings[1]
-	for _, payload := range [][]byte{nil, b.Payload[:len(b.Payload)-1], append(bytes.Clone(b.Payload), 0)} {
+	by := author(key(1))
+	nobody := bytes.Replace(b.Payload, by[:], make([]byte, len(by)), 1)
+	longRole := append([]byte{0x8a, 0x18}, b.Payload[1:]...)
+	taggedRole := append([]byte{0x8a, 0xd9, 0xd9, 0xf7}, b.Payload[1:]...)
+	for _, payload := range [][]byte{nobody, longRole, taggedRole, nil, b.Payload[:len(b.Payload)-1], append(bytes.Clone(b.Payload), 0)} {
 		b.Payload = payload
 		if _, err := b.Opening(); !errors.Is(err, crdt.ErrMalformed) {
 			t.Errorf("%x: %v", payload, err)
@@ -187,9 +191,11 @@ func TestFeed_Append_errorsChangeNothing(t *testing.T) {
 			}
 		})
 	}
-	data.Rewind(crdt.MaxSeq, head)
-	if _, err := data.Append(crdt.Draft{Codec: 1}); !errors.Is(err, crdt.ErrLimit) {
-		t.Errorf("a feed without end: %v", err)
+	for _, seq := range []uint64{crdt.MaxSeq, math.MaxUint64} {
+		data.Rewind(seq, head)
+		if _, err := data.Append(crdt.Draft{Codec: 1}); !errors.Is(err, crdt.ErrLimit) {
+			t.Errorf("a block after %d: %v", seq, err)
+		}
 	}
 }
 

@@ -211,6 +211,9 @@ func TestFrontier_refuses(t *testing.T) {
 		{"raise to a fork of the floor", func() error { return f.Raise(fork(4)) }, crdt.ErrFork},
 		{"merge a fork", func() error { return f.Merge(other(func(o *crdt.Frontier) { o.Head = fork(9) })) }, crdt.ErrFork},
 		{"merge a fork of the floor", func() error { return f.Merge(crdt.NewFrontier(fork(4))) }, crdt.ErrFork},
+		{"merge a head that forks the floor", func() error {
+			return f.Merge(crdt.Frontier{Floor: place(2), Head: fork(4)})
+		}, crdt.ErrFork},
 		{"merge a fork with its floor", func() error {
 			return f.Merge(crdt.Frontier{Floor: fork(9), Head: place(12)})
 		}, crdt.ErrFork},

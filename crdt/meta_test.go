@@ -180,6 +180,8 @@ func TestDecodeMeta_refuses(t *testing.T) {
 		{"series with tags null", "818601016161f66001"},
 		{"series with text in chunks", "818601017f6161ff806001"},
 		{"series no UTF-8", "8186010161ff806001"},
+		{"number twice", "82" + "860101" + "6161806001" + "860101" + "6162806001"},
+		{"tags that descend", "81860101616184" + "616260" + "616160" + "6001"},
 		{"deep", "8182" + "07" + strings.Repeat("81", 20) + "00"},
 	}
 	for _, tt := range tests {

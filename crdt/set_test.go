@@ -186,3 +186,20 @@ func TestSet_waitsForBlocksBelow(t *testing.T) {
 		t.Errorf("heads: %v", h)
 	}
 }
+
+// TestSet_strangersDoNotContinue: a block that links to another feed's block, or leaves a seq out, continues
+// nothing.
+func TestSet_strangersDoNotContinue(t *testing.T) {
+	_, blocks := history(t, key(1), 1)
+	opening := crdt.Opening{MaxBlock: crdt.MaxBlockBytes}
+	top := blocks[1]
+	stranger := add(t, crdt.ResumeFeed(key(1), crdt.FeedID{1}, opening, top.Seq, top.CID), "stranger")
+	skipped := add(t, crdt.ResumeFeed(key(1), top.Feed, opening, top.Seq+1, top.CID), "skipped")
+	var s crdt.Set
+	for _, b := range append(blocks, stranger, skipped) {
+		s.Add(b)
+	}
+	if h := s.Heads(); len(h) != 1 || h[0] != top.Head() {
+		t.Errorf("heads: %v", h)
+	}
+}
