@@ -1,0 +1,118 @@
+package decode
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+// benchmark decodes messages over and over and reports readings a second and allocations a reading.
+func benchmark(b *testing.B, c Config, pattern string, messages []sensors.Raw) {
+	b.Helper()
+	var patterns []sensors.TopicPattern
+	if pattern != "" {
+		p, err := sensors.ParseTopicPattern(pattern)
+		if err != nil {
+			b.Fatal(err)
+		}
+		patterns = append(patterns, p)
+	}
+	f, err := New(c, "bench", patterns, sensors.Milliseconds, sensors.NewTable())
+	if err != nil {
+		b.Fatal(err)
+	}
+	readings, size := 0, 0
+	run := func(d sensors.Decoder, next func() bool) (n int) {
+		dst := make([]sensors.Reading, 0, 64)
+		for i := 0; next(); i++ {
+			dst, err := d.Decode(dst[:0], messages[i%len(messages)])
+			if err != nil {
+				b.Error(err)
+				return n
+			}
+			n += len(dst)
+		}
+		return n
+	}
+	for _, m := range messages {
+		size += len(m.Payload)
+	}
+	b.ReportAllocs()
+	b.SetBytes(int64(size / len(messages)))
+	readings = run(f.Decoder(), b.Loop)
+	b.ReportMetric(float64(readings)/b.Elapsed().Seconds(), "readings/s")
+}
+
+func raws(topics int, payload string) []sensors.Raw {
+	var out []sensors.Raw
+	for i := range topics {
+		out = append(out, sensors.Raw{Source: "bench", Topic: fmt.Sprintf("site/a/s%d", i), Payload: []byte(payload), Arrived: time.Unix(1700000000, 0)})
+	}
+	return out
+}
+
+const benchJSON = `{"ts":1700000000000,"temp":21.53,"hum":40.1,"p":1013.2}`
+
+func BenchmarkJSON(b *testing.B) {
+	c := Config{Format: formatJSON, Time: "ts", TimeUnit: unitMillis}
+	const pattern = "site/{site}/{sensor}"
+	b.Run("one topic", func(b *testing.B) { benchmark(b, c, pattern, raws(1, benchJSON)) })
+	b.Run("50 topics", func(b *testing.B) { benchmark(b, c, pattern, raws(50, benchJSON)) })
+	b.Run("arrival", func(b *testing.B) {
+		benchmark(b, Config{Format: formatJSON}, pattern, raws(1, `{"temp":21.53,"hum":40.1,"p":1013.2,"n":12345}`))
+	})
+	b.Run("one reading", func(b *testing.B) {
+		benchmark(b, c, pattern, raws(1, `{"ts":1700000000000,"temp":21.53,"unit":null,"battery":null}`))
+	})
+	b.Run("nested", func(b *testing.B) {
+		benchmark(b, c, pattern, raws(1, `{"ts":1700000000000,"a":{"temp":21.53,"hum":40.1},"on":true,"state":"idle"}`))
+	})
+	b.Run("50 fields", func(b *testing.B) {
+		payload := `{"ts":1700000000000`
+		for i := range 50 {
+			payload += fmt.Sprintf(`,"f%d":%d.%02d`, i, 20+i, i)
+		}
+		benchmark(b, c, pattern, raws(1, payload+"}"))
+	})
+	b.Run("rfc3339", func(b *testing.B) {
+		c := Config{Format: formatJSON, Time: "ts", TimeUnit: unitRFC3339}
+		benchmark(b, c, pattern, raws(1, `{"ts":"2026-01-02T15:04:05.678+02:00","temp":21.53,"hum":40.1,"p":1013.2}`))
+	})
+}
+
+func BenchmarkKeyValue(b *testing.B) {
+	benchmark(b, Config{Format: formatKeyValue}, "", []sensors.Raw{{Payload: []byte("temp=21.53 hum=40.1 p=1013.2 state=idle"), Arrived: time.Unix(1700000000, 0)}})
+}
+
+func BenchmarkCSV(b *testing.B) {
+	c := Config{Format: formatCSV, Columns: []string{"ts", "temp", "hum", "p"}, Time: "ts", TimeUnit: unitMillis}
+	benchmark(b, c, "", []sensors.Raw{{Payload: []byte("1700000000000,21.53,40.1,1013.2"), Arrived: time.Unix(1700000000, 0)}})
+}
+
+func BenchmarkValue(b *testing.B) {
+	benchmark(b, Config{Format: formatValue}, "site/{site}/+", raws(50, "21.53"))
+}
+
+// BenchmarkJSON_parallel has one decoder for each goroutine, all on the same topics.
+func BenchmarkJSON_parallel(b *testing.B) {
+	f, err := New(Config{Format: formatJSON, Time: "ts", TimeUnit: unitMillis}, "bench", nil, sensors.Milliseconds, sensors.NewTable())
+	if err != nil {
+		b.Fatal(err)
+	}
+	messages := raws(8, benchJSON)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		d := f.Decoder()
+		dst := make([]sensors.Reading, 0, 64)
+		for i := 0; pb.Next(); i++ {
+			out, err := d.Decode(dst[:0], messages[i%len(messages)])
+			if err != nil || len(out) != 3 {
+				b.Errorf("got %d readings, %v", len(out), err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(3*float64(b.N)/b.Elapsed().Seconds(), "readings/s")
+}

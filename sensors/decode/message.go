@@ -1,0 +1,203 @@
+package decode
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+// message is one Raw while it is decoded: what a format's decoder hands its names and values to.
+// Each decoder embeds one and uses it again. One Raw may hold several records, each with a time of
+// its own: the objects of a JSON array, the rows of a CSV file.
+type message struct {
+	format *Format
+	plan   *plan // of the latest topic
+	raw    sensors.Raw
+
+	out    []sensors.Reading
+	first  int  // where this Raw's readings begin in out
+	record int  // where this record's begin
+	fields int  // seen in this Raw
+	quiet  bool // something was there that is rightly no reading
+
+	timed bool // the record's time was seen
+	time  int64
+
+	key     []byte // scratch: the topic
+	scratch []byte // scratch: text without its escapes
+}
+
+// start begins with raw, whose readings go after dst.
+func (m *message) start(dst []sensors.Reading, raw sensors.Raw) error {
+	m.raw, m.out, m.first, m.fields, m.quiet = raw, dst, len(dst), 0, false
+	m.begin()
+	c := m.format.cache.Load()
+	if m.plan != nil && m.plan.cache == c && m.plan.topic == raw.Topic {
+		return nil
+	}
+	m.key = append(m.key[:0], raw.Topic...)
+	var err error
+	m.plan, err = m.format.planFor(c, raw.Topic, m.key)
+	return err
+}
+
+// finish ends the Raw that start began. It is all or nothing.
+func (m *message) finish(err error) ([]sensors.Reading, error) {
+	if err == nil && len(m.out) == m.first && !m.quiet {
+		err = reject(sensors.ReasonEmpty, "there is no value in %d bytes", len(m.raw.Payload))
+	}
+	out := m.out
+	m.out, m.raw = nil, sensors.Raw{}
+	if err != nil {
+		clear(out[m.first:])
+		return out[:m.first], err
+	}
+	return out, nil
+}
+
+// begin begins a record.
+func (m *message) begin() { m.record, m.timed, m.time = len(m.out), false, 0 }
+
+// end gives the record's readings their time.
+func (m *message) end() error {
+	if len(m.out) == m.record {
+		return nil
+	}
+	at, quality := m.time, sensors.Quality(0)
+	if m.format.config.Time == "" {
+		at, quality = m.format.precision.Round(m.raw.Arrived.UnixNano()), sensors.QualityArrival|m.raw.Quality
+	} else if !m.timed {
+		return reject(sensors.ReasonTime, "field %.64q, the time, is missing", m.format.config.Time)
+	}
+	for i := m.record; i < len(m.out); i++ {
+		m.out[i].Time, m.out[i].Quality = at, quality
+	}
+	return nil
+}
+
+// count counts one more field of this Raw.
+func (m *message) count() error {
+	if m.fields++; m.fields > MaxFields {
+		return reject(sensors.ReasonTooLong, "more than %d fields", MaxFields)
+	}
+	return nil
+}
+
+// field returns what to do with the values under path; nil means: nothing.
+func (m *message) field(path []byte) (*field, error) {
+	if len(path) > MaxPathBytes {
+		return nil, reject(sensors.ReasonTooLong, "field %.64q…: name has %d bytes, want at most %d", path, len(path), MaxPathBytes)
+	}
+	fd, err := m.format.fieldFor(m.plan, path)
+	if err != nil {
+		return nil, err
+	}
+	if fd.dropped {
+		m.quiet = true
+		return nil, nil //nolint:nilnil // documented: nothing to do
+	}
+	return fd, nil
+}
+
+// text appends the value of a format that knows only text: a number, a boolean, or else a string.
+func (m *message) text(fd *field, text []byte) error {
+	if fd.time {
+		return m.setTime(fd, text)
+	}
+	if kind, whole := classify(text); kind != notNumber {
+		return m.number(fd, text, kind, whole)
+	}
+	if v, ok := boolean(text); ok {
+		return m.bool(fd, v)
+	}
+	if v, ok := special(text); ok {
+		return m.float(fd, v)
+	}
+	return m.string(fd, text)
+}
+
+// boolean reads true and false in any case.
+func boolean(text []byte) (value, ok bool) {
+	switch {
+	case len(text) == 4 && bytes.EqualFold(text, []byte("true")):
+		return true, true
+	case len(text) == 5 && bytes.EqualFold(text, []byte("false")):
+		return false, true
+	}
+	return false, false
+}
+
+func (m *message) bool(fd *field, v bool) error {
+	var num uint64
+	if v {
+		num = 1
+	}
+	return m.put(fd, sensors.Bool, num, "")
+}
+
+// keptString is the length up to which a field's latest string is kept to be used again: states
+// and modes repeat, and then cost no allocation.
+const keptString = 64
+
+// string appends a copy of text, which is UTF-8; an empty text is no reading.
+func (m *message) string(fd *field, text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	if len(text) > MaxStringBytes {
+		return reject(sensors.ReasonTooLong, "field %.64q: string has %d bytes, want at most %d", fd.name, len(text), MaxStringBytes)
+	}
+	if last := fd.last.Load(); last != nil && *last == string(text) {
+		return m.put(fd, sensors.String, 0, *last)
+	}
+	s := string(text)
+	if len(s) <= keptString {
+		fd.last.Store(&s)
+	}
+	return m.put(fd, sensors.String, 0, s)
+}
+
+func (m *message) put(fd *field, t sensors.Type, num uint64, str string) error {
+	series, err := fd.entry.of(t, m.format.table)
+	if err != nil {
+		return err
+	}
+	m.out = append(m.out, sensors.Reading{Series: series, Num: num, Str: str})
+	return nil
+}
+
+// setTime takes the record's time from text.
+func (m *message) setTime(fd *field, text []byte) error {
+	if m.timed {
+		return reject(sensors.ReasonTime, "field %.64q, the time, is there twice", fd.name)
+	}
+	ns, err := parseTime(text, m.format.config.TimeUnit)
+	if err != nil {
+		return reject(sensors.ReasonTime, "field %.64q: %.64q: %v", fd.name, text, err)
+	}
+	m.timed, m.time = true, m.format.precision.Round(ns)
+	return nil
+}
+
+// checkText reports why the payload cannot be text.
+func checkText(payload []byte) error {
+	if !utf8.Valid(payload) {
+		return reject(sensors.ReasonSyntax, "input is not UTF-8")
+	}
+	return nil
+}
+
+// maxWhat bounds what a DecodeError says, in bytes: input is quoted in it, and it is kept.
+const maxWhat = 240
+
+// reject returns a *sensors.DecodeError.
+func reject(reason sensors.Reason, format string, args ...any) error {
+	what := fmt.Sprintf(format, args...)
+	if len(what) > maxWhat {
+		what = strings.ToValidUTF8(what[:maxWhat], "") + "…"
+	}
+	return &sensors.DecodeError{Reason: reason, What: what}
+}

@@ -1,0 +1,116 @@
+package decode
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+// rules are a Config's rules about names, made ready. Immutable.
+type rules struct {
+	series  template // {field} when the configuration has none
+	tags    []tagRule
+	include []string
+	exclude []string
+	rename  map[string]string
+	scale   choice[float64]
+	offset  choice[float64]
+	unit    choice[string]
+}
+
+type tagRule struct {
+	key   string
+	value template
+}
+
+// newRules checks what Config.Validate cannot know: whether the topics give what templates use.
+func newRules(c Config, patterns []sensors.TopicPattern) (*rules, error) {
+	r := &rules{
+		include: c.Include,
+		exclude: c.Exclude,
+		rename:  c.Rename,
+		scale:   newChoice(c.Scale),
+		offset:  newChoice(c.Offset),
+		unit:    newChoice(c.Unit),
+	}
+	text := c.Series
+	if text == "" {
+		text = "{field}"
+	}
+	var err error
+	if r.series, err = parseTemplate(text); err != nil {
+		return nil, fmt.Errorf("series: %w", err)
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
+		value, err := parseTemplate(c.Tags[key])
+		if err != nil {
+			return nil, fmt.Errorf("tags.%s: %w", key, err)
+		}
+		r.tags = append(r.tags, tagRule{key, value})
+	}
+	return r, r.checkTags(*c.TagSource, patterns)
+}
+
+func (r *rules) checkTags(tagSource bool, patterns []sensors.TopicPattern) error {
+	fromTopic := map[string]bool{}
+	for _, p := range patterns {
+		tags, _ := p.Match(p.String(), nil) // a pattern matches itself
+		for _, tag := range tags {
+			fromTopic[tag.Key] = true
+		}
+	}
+	var faults []error
+	if tagSource && fromTopic["source"] {
+		faults = append(faults, errors.New("topics: {source} would replace the tag source; set tag_source = false or choose another name"))
+	}
+	check := func(key string, t template, known map[string]bool) {
+		if t.usesTopic() && len(patterns) == 0 {
+			faults = append(faults, fmt.Errorf("%s: %q: there is no topic on a serial line", key, t.text))
+		}
+		for _, p := range t.parts {
+			if p.kind == partTag && !known[p.text] {
+				faults = append(faults, fmt.Errorf("%s: %q: nothing gives the tag {%s}; %s", key, t.text, p.text,
+					didYouMean(p.text, slices.Sorted(maps.Keys(known)))))
+			}
+		}
+	}
+	for _, rule := range r.tags {
+		check("tags."+rule.key, rule.value, fromTopic)
+	}
+	all := maps.Clone(fromTopic)
+	for _, rule := range r.tags {
+		all[rule.key] = true
+	}
+	check("series", r.series, all)
+	return errors.Join(faults...)
+}
+
+// tagsOf returns the tags of every reading with the topic; of one key the last counts.
+func (f *Format) tagsOf(topic string) ([]sensors.Tag, error) {
+	var tags []sensors.Tag
+	for _, p := range f.patterns {
+		var ok bool
+		if tags, ok = p.Match(topic, tags); ok {
+			break
+		}
+	}
+	fromTopic := scope{source: f.source, topic: topic, tags: slices.Clone(tags)}
+	for _, rule := range f.rules.tags {
+		value, err := rule.value.expand(fromTopic)
+		if err != nil {
+			return nil, err
+		}
+		tags = append(tags, sensors.Tag{Key: rule.key, Value: value})
+	}
+	if *f.config.TagSource {
+		tags = append(tags, sensors.Tag{Key: "source", Value: f.source})
+	}
+	return tags, nil
+}
+
+func (r *rules) dropped(name string) bool {
+	return len(r.include) > 0 && !anyMatch(r.include, name) || anyMatch(r.exclude, name)
+}
