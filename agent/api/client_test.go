@@ -27,7 +27,7 @@ func newMemory() *apitest.Memory {
 // socketPath returns a path that is short enough for a socket.
 func socketPath(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "skerry")
+	dir, err := os.MkdirTemp("", "skerry") //nolint:usetesting // t.TempDir's paths are too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,11 @@ func TestClient_unreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	t.Cleanup(func() {
+		if err := listener.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := dial(t, socket).Status(ctx); !errors.Is(err, api.ErrUnreachable) {
@@ -117,7 +121,8 @@ type scripted struct {
 }
 
 func (s scripted) Query(ctx context.Context, q api.Query) (api.Rows, error) { return s.query(ctx, q) }
-func (s scripted) Status(context.Context) (api.Status, error)               { return api.Status{}, s.err }
+
+func (s scripted) Status(context.Context) (api.Status, error) { return api.Status{}, s.err }
 
 func row(t *testing.T, value string) sensors.Row {
 	t.Helper()
