@@ -1,0 +1,93 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/skerry-edge/skerry/agent/api"
+	"github.com/skerry-edge/skerry/agent/config"
+	"github.com/skerry-edge/skerry/crdt"
+	"github.com/skerry-edge/skerry/identity"
+	"github.com/skerry-edge/skerry/sensors"
+	"github.com/skerry-edge/skerry/store"
+)
+
+// ErrLocked says that an agent, or another command, has the store open.
+var ErrLocked = store.ErrLocked
+
+// errNoAgent is what only an agent can answer.
+var errNoAgent = errors.New("only a running agent can answer this")
+
+// Offline is a gateway's folder opened for reading, without an agent. It changes no reading, head or
+// identity, and includes what is journalled.
+type Offline struct {
+	view
+}
+
+// OpenOffline opens DIR/data. ErrLocked: an agent holds it.
+func OpenOffline(_ context.Context, dir string) (*Offline, error) {
+	data, key := filepath.Join(dir, "data"), filepath.Join(dir, "identity.key")
+	o := &Offline{view{}}
+	cfg, _, err := config.Load(filepath.Join(dir, config.FileName))
+	switch {
+	case err == nil:
+		data, key = cfg.Gateway.DataDir, cfg.Gateway.IdentityFile
+		o.name = cfg.Gateway.Name
+		o.configured = configuredCollections(cfg)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	if _, err := os.Stat(data); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	if o.id, err = identity.Load(key); err != nil {
+		return nil, err
+	}
+	o.db, err = store.Open(store.Options{
+		Dir: data, Table: sensors.NewTable(), Author: crdt.AuthorOf(o.id.PublicKey()),
+		Who: fmt.Sprintf("skerry --dir, process %d", os.Getpid()), ReadOnly: true, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, explain(err)
+	}
+	return o, nil
+}
+
+// Status implements api.Backend: there is none without an agent.
+func (*Offline) Status(context.Context) (api.Status, error) { return api.Status{}, errNoAgent }
+
+// Tail implements api.Backend: nothing arrives without an agent.
+func (*Offline) Tail(context.Context, string) (api.Rows, error) { return api.Rows{}, errNoAgent }
+
+// Close releases the folder.
+func (o *Offline) Close() error { return o.db.Close() }
+
+// hinted is an error with what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+// Unwrap returns the error itself.
+func (h *hinted) Unwrap() error { return h.error }
+
+// Hint says what to do.
+func (h *hinted) Hint() string { return h.hint }
+
+// explain adds a hint to errors that people meet.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return &hinted{err, "stop that process, or ask the running agent: leave --dir out, or give its --socket"}
+	case errors.Is(err, store.ErrNewerFormat):
+		return &hinted{err, "use the newer skerry; going back is not possible"}
+	case errors.Is(err, fs.ErrPermission):
+		return &hinted{err, "run as the user that owns the folder"}
+	}
+	return err
+}

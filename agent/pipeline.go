@@ -1,0 +1,233 @@
+package agent
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/skerry-edge/skerry/agent/config"
+	"github.com/skerry-edge/skerry/crdt"
+	"github.com/skerry-edge/skerry/ingest"
+	"github.com/skerry-edge/skerry/sensors"
+	"github.com/skerry-edge/skerry/sensors/decode"
+	"github.com/skerry-edge/skerry/sensors/mqtt"
+	"github.com/skerry-edge/skerry/sensors/serial"
+	"github.com/skerry-edge/skerry/store"
+)
+
+// line joins the parts that a reading passes. It is the only place where two parts meet:
+//
+//	sensors/serial, sensors/mqtt   bytes arrive        -> sensors.Raw
+//	sensors/decode                 Decoder.Decode      -> []sensors.Reading
+//	ingest                         Pipeline.Add        -> journalled, acknowledged, sealed
+//	crdt                           Feed.Append         -> Block
+//	store                          DB.Append, DB.Seal  -> journal, Badger
+type line struct {
+	cfg    *config.Config
+	db     *store.DB
+	key    ed25519.PrivateKey
+	peer   string
+	table  *sensors.Table
+	clock  func() (time.Time, sensors.Quality)
+	synced ingest.Clock
+	log    *slog.Logger
+
+	pipeline *ingest.Pipeline
+	broker   *mqtt.Broker
+	sources  []sensors.Source
+	tallies  []*sensors.Tally
+
+	inputs map[string][]func() sensors.SourceStatus // by collection
+	routes []mqtt.Route
+	doors  bySource // of the broker inside
+}
+
+// build makes the parts, from the store towards the sensors.
+func (l *line) build() error {
+	l.inputs, l.doors = map[string][]func() sensors.SourceStatus{}, bySource{}
+	var collections []*ingest.Collection
+	for _, c := range l.allCollections() {
+		made, err := l.collection(c)
+		if err != nil {
+			return err
+		}
+		collections = append(collections, made)
+	}
+	if l.db.Opened().Copied {
+		if err := l.db.RenewMarker(); err != nil {
+			return err
+		}
+	}
+	cfg := ingest.Config{Hold: !l.cfg.Store.Sync(), Interval: l.cfg.Store.Interval, AckMaxWait: l.cfg.Store.AckMaxWait}
+	l.pipeline = ingest.New(cfg, l.db, collections, l.synced, l.log.With("part", "ingest"))
+	for i := range l.cfg.Source.Serial {
+		if err := l.serial(&l.cfg.Source.Serial[i]); err != nil {
+			return err
+		}
+	}
+	for i := range l.cfg.Source.MQTT {
+		if err := l.mqtt(&l.cfg.Source.MQTT[i]); err != nil {
+			return err
+		}
+	}
+	if l.cfg.MQTT.Broker.Listen != "" {
+		broker, err := mqtt.NewBroker(l.cfg.MQTT.Broker, l.routes, l.doors, l.clock,
+			mqtt.BrokerOptions{PassQoS0AtOnce: cfg.Hold, Log: l.log.With("part", "broker")})
+		if err != nil {
+			return err
+		}
+		l.broker = broker
+	}
+	return nil
+}
+
+// allCollections returns the configured collections, and with defaults those of which the journal still holds
+// readings.
+func (l *line) allCollections() []ingest.CollectionConfig {
+	out := configuredCollections(l.cfg)
+	known := map[string]bool{}
+	for _, c := range out {
+		known[c.Name] = true
+	}
+	for _, name := range l.db.UnsealedCollections() {
+		if !known[name] {
+			c := ingest.DefaultCollectionConfig()
+			c.Name = name
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// collection resumes our feeds of a collection, or lets new ones be opened: when there are none, when
+// the store was copied, and when the database lost blocks that others may have seen.
+func (l *line) collection(c ingest.CollectionConfig) (*ingest.Collection, error) {
+	own, has, err := l.db.Own(c.Name)
+	if err != nil {
+		return nil, fmt.Errorf("resume collection %q: %w", c.Name, err)
+	}
+	opened := l.db.Opened()
+	resume := ingest.Resume{Hybrid: own.Hybrid}
+	if has && !opened.Copied && !opened.TailLost {
+		resume = ingest.Resume{
+			Data:   crdt.ResumeFeed(l.key, own.Data.ID, own.Data.Opening, own.Data.Seq, own.Data.CID),
+			Meta:   crdt.ResumeFeed(l.key, own.Meta.ID, own.Meta.Opening, own.Meta.Seq, own.Meta.CID),
+			Series: own.Series, SeriesSeqs: own.SeriesSeqs,
+			Hybrid: own.Hybrid, Readings: own.Readings, Counters: own.Counters,
+		}
+	}
+	return ingest.NewCollection(c, l.key, resume, func() (rejected, repeats uint64) {
+		for _, status := range l.inputs[c.Name] {
+			s := status()
+			repeats += s.Repeats
+			for _, n := range s.Rejected {
+				rejected += n
+			}
+		}
+		return rejected, repeats
+	})
+}
+
+func (l *line) serial(c *config.SerialSource) error {
+	name := c.Port.Name
+	format, err := l.format(c.Config, name, c.Collection, nil)
+	if err != nil {
+		return err
+	}
+	s := serial.New(c.Port, c.Collection, format.Decoder(), l.sink(c.Target), l.clock, l.log.With("source", name))
+	l.sources = append(l.sources, s)
+	l.inputs[c.Collection] = append(l.inputs[c.Collection], s.Status)
+	return nil
+}
+
+func (l *line) mqtt(c *config.MQTTSource) error {
+	patterns := make([]sensors.TopicPattern, 0, len(c.Topics))
+	for _, text := range c.Topics {
+		p, err := sensors.ParseTopicPattern(text)
+		if err != nil {
+			return fmt.Errorf("source %q: %w", c.Name, err)
+		}
+		patterns = append(patterns, p)
+	}
+	format, err := l.format(c.Config, c.Name, c.Collection, patterns)
+	if err != nil {
+		return err
+	}
+	tally := sensors.NewTally("mqtt", c.Name, time.Now())
+	l.inputs[c.Collection] = append(l.inputs[c.Collection], tally.Status)
+	if c.Broker == mqtt.BrokerInside {
+		tally.State(time.Now(), "connected", "", "")
+		l.tallies = append(l.tallies, tally)
+		l.routes = append(l.routes, mqtt.Route{
+			Source: c.Name, Collection: c.Collection, Patterns: patterns, NewDecoder: format.Decoder,
+			Tally: tally,
+		})
+		l.doors[c.Name] = l.sink(c.Target)
+		return nil
+	}
+	id := c.ClientID
+	if id == "" {
+		id = "skerry-" + l.peer[max(0, len(l.peer)-8):] + "-" + c.Name
+	}
+	l.sources = append(l.sources, mqtt.NewClient(c.SourceConfig, id, c.Collection, patterns, format.Decoder,
+		l.sink(c.Target), l.clock, newSeen(l.db.Opened().Origins), tally, l.log.With("source", c.Name)))
+	return nil
+}
+
+func (l *line) format(c decode.Config, source, collection string, patterns []sensors.TopicPattern) (*decode.Format, error) {
+	precision := sensors.Milliseconds
+	for _, k := range l.cfg.Collections {
+		if k.Name == collection {
+			precision = k.Digits()
+		}
+	}
+	f, err := decode.New(c, source, patterns, precision, l.table)
+	if err != nil {
+		return nil, fmt.Errorf("source %q: %w", source, err)
+	}
+	return f, nil
+}
+
+// sink returns the pipeline, behind a filter of repeats where the source asks for it.
+func (l *line) sink(t config.Target) sensors.Sink {
+	if t.Dedup == "" {
+		return l.pipeline
+	}
+	return ingest.NewDedup(l.pipeline, t.DedupWindow)
+}
+
+// bySource is the sink of the broker inside: each source has its own way to the pipeline.
+type bySource map[string]sensors.Sink
+
+// Add implements sensors.Sink.
+func (s bySource) Add(ctx context.Context, b sensors.Batch, done func(error)) error {
+	return s[b.Source].Add(ctx, b, done)
+}
+
+// Offer implements sensors.Sink.
+func (s bySource) Offer(b sensors.Batch, done func(error)) { s[b.Source].Offer(b, done) }
+
+// seen knows the messages that the kept journal holds: the latest of each packet id of a source and broker.
+type seen map[door]map[uint16]uint64
+
+type door struct{ source, client string }
+
+func newSeen(origins []store.Origin) seen {
+	s := seen{}
+	for _, o := range origins {
+		d := door{o.Source, o.Client}
+		if s[d] == nil {
+			s[d] = map[uint16]uint64{}
+		}
+		s[d][o.PacketID] = o.Hash
+	}
+	return s
+}
+
+// Journalled implements mqtt.Seen.
+func (s seen) Journalled(source, client string, packetID uint16, hash uint64) bool {
+	have, is := s[door{source, client}][packetID]
+	return is && have == hash
+}

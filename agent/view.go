@@ -1,0 +1,136 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/skerry-edge/skerry/agent/api"
+	"github.com/skerry-edge/skerry/crdt"
+	"github.com/skerry-edge/skerry/identity"
+	"github.com/skerry-edge/skerry/ingest"
+	"github.com/skerry-edge/skerry/sensors"
+	"github.com/skerry-edge/skerry/store"
+)
+
+// view is the part of api.Backend that needs only the store: the agent has one, and so has a folder
+// opened without an agent.
+type view struct {
+	db         *store.DB
+	id         *identity.Identity
+	name       string
+	configured []ingest.CollectionConfig
+}
+
+// ID implements api.Backend.
+func (v *view) ID(context.Context) (api.ID, error) {
+	return api.ID{Name: v.name, Peer: v.id.PeerID(), Fingerprint: v.id.Fingerprint()}, nil
+}
+
+// Collections implements api.Backend.
+func (v *view) Collections(context.Context) ([]api.Collection, error) {
+	out := []api.Collection{}
+	stored := map[string]bool{}
+	for _, s := range v.db.Collections() {
+		stored[s.Name] = true
+		c := api.Collection{
+			Name: s.Name, Kind: s.Kind.String(), Readings: s.Readings, Blocks: s.Blocks, Bytes: s.Bytes,
+			Digest: s.Digest, Complete: true, // no other author's feed is taken yet: nothing can be wanting
+		}
+		if s.Readings > 0 {
+			first, last := time.Unix(0, s.First).UTC(), time.Unix(0, s.Last).UTC()
+			c.First, c.Last = &first, &last
+		}
+		out = append(out, c)
+	}
+	for _, c := range v.configured {
+		if !stored[c.Name] {
+			digest := crdt.Digest(nil)
+			out = append(out, api.Collection{Name: c.Name, Kind: c.Kind, Digest: fmt.Sprintf("%x", digest), Complete: true})
+		}
+	}
+	slices.SortFunc(out, func(a, b api.Collection) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// Query implements api.Backend.
+func (v *view) Query(ctx context.Context, q api.Query) (api.Rows, error) {
+	precision, seq, err := v.db.Query(ctx, store.Query{
+		Collection: q.Collection, From: q.From, To: q.To, Series: q.Series, Tags: q.Tags, Limit: q.Limit, Newest: q.Newest,
+	})
+	if errors.Is(err, store.ErrNoCollection) {
+		return v.empty(q.Collection)
+	}
+	if err != nil {
+		return api.Rows{}, err
+	}
+	return api.Rows{Precision: precision, Seq: seq}, nil
+}
+
+// empty returns no rows for a collection that is configured and has none yet.
+func (v *view) empty(collection string) (api.Rows, error) {
+	var known []string
+	for _, c := range v.configured {
+		if c.Name == collection {
+			return api.Rows{Precision: c.Digits(), Seq: func(func(sensors.Row, error) bool) {}}, nil
+		}
+		known = append(known, c.Name)
+	}
+	for _, s := range v.db.Collections() {
+		if !slices.Contains(known, s.Name) {
+			known = append(known, s.Name)
+		}
+	}
+	slices.Sort(known)
+	return api.Rows{}, &api.NoCollectionError{Collection: collection, Known: known}
+}
+
+// Tail implements api.Backend.
+func (v *view) Tail(ctx context.Context, collection string) (api.Rows, error) {
+	precision := sensors.Milliseconds
+	found := false
+	for _, s := range v.db.Collections() {
+		if s.Name == collection {
+			precision, found = s.Precision, true
+		}
+	}
+	if !found {
+		rows, err := v.empty(collection)
+		if err != nil {
+			return api.Rows{}, err
+		}
+		precision = rows.Precision
+	}
+	seq := v.db.Watch(ctx, collection)
+	return api.Rows{Precision: precision, Seq: func(yield func(sensors.Row, error) bool) {
+		for row, err := range seq {
+			if errors.Is(err, store.ErrSlowReader) {
+				err = api.ErrSlowReader
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	}}, nil
+}
+
+// Verify implements api.Backend.
+func (v *view) Verify(ctx context.Context) (api.Verification, error) {
+	good, damage, err := v.db.Verify(ctx)
+	if err != nil {
+		return api.Verification{}, err
+	}
+	out := api.Verification{OK: len(damage) == 0, Collections: []api.VerifiedCollection{}, Damage: []api.Damage{}, Repaired: []api.Damage{}}
+	for _, c := range good {
+		out.Collections = append(out.Collections, api.VerifiedCollection{
+			Name: c.Name, Digest: c.Digest, Complete: true, Blocks: c.Blocks, Readings: c.Readings,
+		})
+	}
+	for _, d := range damage {
+		out.Damage = append(out.Damage, api.Damage{File: d.File, Feed: d.Feed, Seq: d.Seq, Reason: d.Reason})
+	}
+	return out, nil
+}
