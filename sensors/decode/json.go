@@ -36,6 +36,11 @@ func (d *jsonDecoder) Decode(dst []sensors.Reading, raw sensors.Raw) ([]sensors.
 		d.in = *bytes.NewBuffer(raw.Payload)
 		d.tokens.Reset(&d.in)
 		err = d.top()
+		if len(raw.Payload) > keptScratch {
+			// What jsontext keeps for the next message, the payload too, would stay with an idle decoder.
+			d.in = bytes.Buffer{}
+			d.tokens = jsontext.NewDecoder(&d.in)
+		}
 	}
 	return d.finish(err)
 }

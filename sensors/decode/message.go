@@ -14,7 +14,7 @@ import (
 // its own: the objects of a JSON array, the rows of a CSV file.
 type message struct {
 	format *Format
-	plan   *plan // of the latest topic
+	plan   *plan // of the topic; nil between calls
 	raw    sensors.Raw
 
 	out    []sensors.Reading
@@ -30,17 +30,16 @@ type message struct {
 	scratch []byte // scratch: text without its escapes
 }
 
+// keptScratch bounds the memory that an idle decoder keeps of messages past, in bytes.
+const keptScratch = 16 << 10
+
 // start begins with raw, whose readings go after dst.
 func (m *message) start(dst []sensors.Reading, raw sensors.Raw) error {
 	m.raw, m.out, m.first, m.fields, m.quiet = raw, dst, len(dst), 0, false
 	m.begin()
-	c := m.format.cache.Load()
-	if m.plan != nil && m.plan.cache == c && m.plan.topic == raw.Topic {
-		return nil
-	}
 	m.key = append(m.key[:0], raw.Topic...)
 	var err error
-	m.plan, err = m.format.planFor(c, raw.Topic, m.key)
+	m.plan, err = m.format.planFor(m.format.cache.Load(), raw.Topic, m.key)
 	return err
 }
 
@@ -49,8 +48,11 @@ func (m *message) finish(err error) ([]sensors.Reading, error) {
 	if err == nil && len(m.out) == m.first && !m.quiet {
 		err = reject(sensors.ReasonEmpty, "there is no value in %d bytes", len(m.raw.Payload))
 	}
+	if cap(m.scratch) > keptScratch {
+		m.scratch = nil
+	}
 	out := m.out
-	m.out, m.raw = nil, sensors.Raw{}
+	m.out, m.plan, m.raw = nil, nil, sensors.Raw{} // an idle decoder keeps no plan of a cache that was replaced
 	if err != nil {
 		clear(out[m.first:])
 		return out[:m.first], err

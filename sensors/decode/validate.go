@@ -159,9 +159,10 @@ func known(report func(key, what, hint string), key, value string, words []strin
 
 // didYouMean returns a hint: the nearest of words, or all if none is near.
 func didYouMean(got string, words []string) string {
+	words = slices.DeleteFunc(slices.Clone(words), func(word string) bool { return word == "" })
 	best, least := "", 1+len(got)/2
 	for _, word := range words {
-		if d := editDistance(strings.ToLower(got), strings.ToLower(word)); word != "" && d < least {
+		if d := editDistance(strings.ToLower(got), strings.ToLower(word)); d < least {
 			best, least = word, d
 		}
 	}
