@@ -1,0 +1,206 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+const (
+	drainTimeout  = 3 * time.Second // for commits of what was taken, when Run ends
+	sysTopics     = 60              // seconds between updates of $SYS
+	writesPending = 1024            // messages on their way to one client, beyond which they are dropped
+	strangers     = 32              // connections that may be without CONNECT when all clients are connected
+	complainEvery = 30 * time.Second
+)
+
+// Route is one source that takes topics of the broker inside. Constant once it is given to NewBroker.
+type Route struct {
+	Source     string
+	Collection string
+	Patterns   []sensors.TopicPattern
+	NewDecoder func() sensors.Decoder // called for each client; safe for concurrent use
+	Tally      *sensors.Tally
+}
+
+// BrokerOptions are what the rest of the agent says about a broker's work.
+type BrokerOptions struct {
+	// PassQoS0AtOnce passes QoS 0 messages on to subscribers on arrival, not after their commit, which may be
+	// seconds away when durability is "interval".
+	PassQoS0AtOnce bool
+	Log            *slog.Logger
+}
+
+// BrokerStatus is what a broker says of itself. Counters are since the start.
+type BrokerStatus struct {
+	Listen     string `json:"listen"`     // the address with the real port; empty before Listen
+	Clients    int64  `json:"clients"`    // connected
+	Sessions   int64  `json:"sessions"`   // kept, connected or not
+	Messages   uint64 `json:"messages"`   // received; each repeat counts
+	Acked      uint64 `json:"acked"`      // PUBACK and PUBREC sent, repeats not counted
+	Passed     uint64 `json:"passed"`     // messages that no source takes
+	Refused    uint64 `json:"refused"`    // messages to topics of the server
+	Dropped    uint64 `json:"dropped"`    // messages that a subscriber did not get because its queue was full
+	Unpassed   uint64 `json:"unpassed"`   // messages that no subscriber got because too many waited for a commit
+	Retained   int64  `json:"retained"`   // messages that are retained
+	Unretained uint64 `json:"unretained"` // messages that could not be
+	Forgotten  uint64 `json:"forgotten"`  // sessions forgotten to make room
+}
+
+// ListenError says that the broker's address cannot be taken.
+type ListenError struct {
+	Addr string
+	Err  error
+}
+
+// Error names the address and the reason.
+func (e *ListenError) Error() string { return fmt.Sprintf("listen on %s: %v", e.Addr, e.Err) }
+
+// Unwrap returns the reason.
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// Hint says what to do about it.
+func (e *ListenError) Hint() string {
+	switch {
+	case errors.Is(e.Err, syscall.EADDRINUSE):
+		return "another broker may run there: stop it, choose another port, or make it the source's broker"
+	case errors.Is(e.Err, syscall.EACCES):
+		return "ports below 1024 need a privilege: choose another"
+	case errors.Is(e.Err, syscall.EADDRNOTAVAIL):
+		return "this machine does not have that address"
+	default:
+		return ""
+	}
+}
+
+// Broker is an MQTT broker whose messages are acknowledged after the fsync that made their readings durable. All methods
+// are safe for concurrent use. NewBroker, Listen, Run: in this order, each once.
+type Broker struct {
+	config  BrokerConfig
+	routes  []Route
+	sink    sensors.Sink
+	clock   func() (time.Time, sensors.Quality)
+	options BrokerOptions
+	log     *slog.Logger
+	server  *mochi.Server
+	fanout  *fanout
+
+	stopping   atomic.Bool
+	epoch      atomic.Uint64 // grows when a subscription comes or goes
+	delivered  atomic.Int64
+	messages   atomic.Uint64
+	acked      atomic.Uint64
+	passed     atomic.Uint64
+	refused    atomic.Uint64
+	unpassed   atomic.Uint64
+	unretained atomic.Uint64
+	forgotten  atomic.Uint64
+	complained atomic.Int64 // nanoseconds since 1970
+	retained   retained
+
+	switching sync.RWMutex // held while a client's connection is replaced; taken before all others
+	willing   sync.Mutex   // guards estate, as a reader would
+	estate    *brokerConn  // publishes wills; is connected to nothing
+
+	mu       sync.Mutex // guards what follows
+	listener net.Listener
+	conns    map[*brokerConn]struct{}
+	sessions map[string]*brokerSession // by client id
+	wills    map[string]delayedWill    // by client id
+}
+
+// NewBroker returns a broker that routes messages to sink. clock says what time it is, and how sure that is.
+func NewBroker(
+	c BrokerConfig, routes []Route, sink sensors.Sink, clock func() (time.Time, sensors.Quality), opts BrokerOptions,
+) *Broker {
+	b := &Broker{
+		config: c, routes: routes, sink: sink, clock: clock, options: opts, log: opts.Log,
+		fanout:   newFanout(),
+		conns:    make(map[*brokerConn]struct{}),
+		sessions: make(map[string]*brokerSession),
+		wills:    make(map[string]delayedWill),
+	}
+	capabilities := mochi.NewDefaultServerCapabilities()
+	capabilities.MaximumClients = c.MaxClients
+	capabilities.MaximumClientWritesPending = writesPending
+	capabilities.MaximumMessageExpiryInterval = 0 // none but the message's own
+	capabilities.MaximumSessionExpiryInterval = keepSessions
+	capabilities.MaximumPacketSize = uint32(min(c.MaxPacket, math.MaxInt32))  //nolint:gosec // positive: validated
+	capabilities.ReceiveMaximum = uint16(min(c.MaxInflight, math.MaxUint16))  //nolint:gosec // positive: validated
+	capabilities.MaximumInflight = uint16(min(c.MaxInflight, math.MaxUint16)) //nolint:gosec // positive: validated
+	capabilities.TopicAliasMaximum = maxTopicAlias
+	b.server = mochi.New(&mochi.Options{
+		Capabilities:             capabilities,
+		ClientNetReadBufferSize:  512, // brokerConn has a larger one
+		ClientNetWriteBufferSize: 1,   // likewise: each write is one packet
+		Logger:                   slog.New(slog.DiscardHandler),
+		SysTopicResendInterval:   sysTopics,
+	})
+	b.epoch.Store(1)
+	b.estate = newBrokerConn(b, nil)
+	b.estate.closed = true
+	return b
+}
+
+// Listen takes the address. If that is what fails, the error is a *ListenError.
+func (b *Broker) Listen(ctx context.Context) error {
+	if err := b.server.AddHook(&brokerHook{broker: b}, nil); err != nil {
+		return fmt.Errorf("prepare broker: %w", err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.config.Listen)
+	if err != nil {
+		return &ListenError{Addr: b.config.Listen, Err: err}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.listener = listener
+	return nil
+}
+
+// Addr returns the address with the real port, or nil before Listen.
+func (b *Broker) Addr() net.Addr {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.listener == nil {
+		return nil
+	}
+	return b.listener.Addr()
+}
+
+// Status returns what the broker says of itself.
+func (b *Broker) Status() BrokerStatus {
+	info := b.server.Info
+	s := BrokerStatus{
+		Clients:  atomic.LoadInt64(&info.ClientsConnected),
+		Sessions: int64(b.server.Clients.Len()),
+		Messages: b.messages.Load(), Acked: b.acked.Load(), Passed: b.passed.Load(), Refused: b.refused.Load(),
+		Dropped:  uint64(max(0, atomic.LoadInt64(&info.MessagesDropped)+atomic.LoadInt64(&info.InflightDropped))), //nolint:gosec // not negative
+		Unpassed: b.unpassed.Load(), Retained: atomic.LoadInt64(&info.Retained),
+		Unretained: b.unretained.Load(), Forgotten: b.forgotten.Load(),
+	}
+	if addr := b.Addr(); addr != nil {
+		s.Listen = addr.String()
+	}
+	return s
+}
+
+// complain logs trouble that comes with every message, but not for every message.
+func (b *Broker) complain(err error) {
+	now := time.Now().UnixNano()
+	last := b.complained.Load()
+	if now-last < int64(complainEvery) || !b.complained.CompareAndSwap(last, now) {
+		return
+	}
+	b.log.Error("broker trouble", "err", err)
+}

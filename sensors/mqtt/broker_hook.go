@@ -1,0 +1,152 @@
+package mqtt
+
+import (
+	"math"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+// maxSubscriptions is how many subscriptions a client may have.
+const maxSubscriptions = 1000
+
+// brokerHook is what the server (mochi) asks and tells us.
+type brokerHook struct {
+	mochi.HookBase
+
+	broker *Broker
+}
+
+// ID names the hook.
+func (h *brokerHook) ID() string { return "skerry" }
+
+// Provides says which methods the server is to call.
+func (h *brokerHook) Provides(method byte) bool {
+	switch method {
+	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish,
+		mochi.OnSessionEstablished, mochi.OnDisconnect, mochi.OnClientExpired, mochi.OnPacketRead,
+		mochi.OnPacketEncode, mochi.OnPublish, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnUnsubscribed,
+		mochi.OnRetainedExpired:
+		return true
+	default:
+		return false
+	}
+}
+
+func connOf(cl *mochi.Client) (*brokerConn, bool) {
+	c, ok := cl.Net.Conn.(*brokerConn)
+	return c, ok
+}
+
+// OnConnect checks a CONNECT packet that the server found valid.
+func (h *brokerHook) OnConnect(cl *mochi.Client, pk packets.Packet) error {
+	c, ok := connOf(cl)
+	if !ok {
+		return errUnwelcome
+	}
+	return h.broker.welcome(c, cl, &pk)
+}
+
+// OnConnectAuthenticate lets everybody in: see BrokerConfig.AllowAnonymous.
+func (h *brokerHook) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
+
+// OnACLCheck allows everything to those who were let in.
+func (h *brokerHook) OnACLCheck(*mochi.Client, string, bool) bool { return true }
+
+// OnSessionEstablish is called before the server takes over an older connection of the client.
+func (h *brokerHook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
+	if c, ok := connOf(cl); ok {
+		h.broker.establish(c, cl, &pk)
+	}
+}
+
+// OnSessionEstablished is called when the client was told that it is connected.
+func (h *brokerHook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
+	c, ok := connOf(cl)
+	if !ok {
+		return
+	}
+	c.established.Store(true)
+	h.broker.epoch.Add(1) // it may have subscriptions from before
+	h.broker.comeBack(cl.ID, c.resumed)
+}
+
+// OnDisconnect is called in the goroutine that read for the client.
+func (h *brokerHook) OnDisconnect(cl *mochi.Client, _ error, expire bool) {
+	if c, ok := connOf(cl); ok && c.session != nil {
+		h.broker.disconnected(c, cl, expire)
+	}
+}
+
+// OnClientExpired is called when a session has been without a connection for too long.
+func (h *brokerHook) OnClientExpired(cl *mochi.Client) { h.broker.expire(cl) }
+
+// OnPacketRead sees all packets but PUBLISH and PUBREL: see brokerConn.
+func (h *brokerHook) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+	c, ok := connOf(cl)
+	if !ok {
+		return pk, nil
+	}
+	switch pk.FixedHeader.Type {
+	case packets.Puback, packets.Pubcomp:
+		c.arrived(pk.PacketID)
+	case packets.Pubrec:
+		if pk.ReasonCode >= packets.ErrUnspecifiedError.Code {
+			c.arrived(pk.PacketID)
+		}
+	case packets.Disconnect:
+		if pk.ReasonCode != packets.CodeDisconnectWillMessage.Code {
+			c.will = nil
+		}
+	}
+	return pk, nil
+}
+
+// OnPacketEncode is called before a packet is written, in a goroutine of the packet's receiver except for DISCONNECT.
+func (h *brokerHook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packet {
+	c, ok := connOf(cl)
+	if !ok {
+		return pk
+	}
+	switch pk.FixedHeader.Type {
+	case packets.Connack:
+		pk.Properties.TopicAliasMaximum = maxTopicAlias
+		pk.Properties.MaximumPacketSize = uint32(min(h.broker.config.MaxPacket, math.MaxInt32)) //nolint:gosec // positive: validated
+		c.connected()
+	case packets.Disconnect: // of a connection that another one takes over
+	case packets.Publish:
+		c.awaitSend(pk.FixedHeader.Qos)
+	default:
+		c.awaitRoom()
+	}
+	return pk
+}
+
+// OnPublish sees what deliver injects. The server sends what waited for a client's return in the order
+// of Created, which it sets to the second: we count.
+func (h *brokerHook) OnPublish(_ *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+	pk.Created = h.broker.delivered.Add(1)
+	return pk, nil
+}
+
+// OnSubscribe makes filters invalid that the client may not have. The server answers accordingly.
+func (h *brokerHook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
+	have := cl.State.Subscriptions.Len()
+	for i := range pk.Filters {
+		if len(pk.Filters[i].Filter) > sensors.MaxTopicBytes || have+i >= maxSubscriptions {
+			pk.Filters[i].Filter = ""
+		}
+	}
+	return pk
+}
+
+// OnSubscribed is called before the client is told.
+func (h *brokerHook) OnSubscribed(*mochi.Client, packets.Packet, []byte) { h.broker.epoch.Add(1) }
+
+// OnUnsubscribed is called before the client is told.
+func (h *brokerHook) OnUnsubscribed(*mochi.Client, packets.Packet) { h.broker.epoch.Add(1) }
+
+// OnRetainedExpired is called when a retained message was removed because of its age.
+func (h *brokerHook) OnRetainedExpired(topic string) { h.broker.retained.remove(topic) }

@@ -1,0 +1,109 @@
+package mqtt
+
+import (
+	"errors"
+
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+// slabReadings is how many readings and origins are allocated at once: messages of a few readings share one allocation.
+const slabReadings = 64
+
+// intake turns messages into batches. Owned by one goroutine.
+type intake struct {
+	publication publication // of the message at hand, to save an allocation
+	decoders    []sensors.Decoder
+	readings    []sensors.Reading // those beyond its length are free
+	origins     []sensors.Origin  // likewise
+}
+
+// decode returns the batch that the route makes of the message, and false when there is nothing to
+// store. It counts what it rejects; what it returns is the caller's to count.
+func (in *intake) decode(b *Broker, route int, p *publication) (sensors.Batch, bool) {
+	r := &b.routes[route]
+	if in.decoders == nil {
+		in.decoders = make([]sensors.Decoder, len(b.routes))
+	}
+	if in.decoders[route] == nil {
+		in.decoders[route] = r.NewDecoder()
+	}
+	if in.readings == nil || cap(in.readings)-len(in.readings) < slabReadings/8 {
+		in.readings = make([]sensors.Reading, 0, slabReadings)
+	}
+	now, quality := b.clock()
+	raw := sensors.Raw{Source: r.Source, Topic: p.topic.name, Payload: p.payload, Arrived: now, Quality: quality}
+	free := in.readings[len(in.readings):]
+	got, err := in.decoders[route].Decode(free, raw)
+	if err != nil {
+		var fault *sensors.DecodeError
+		if !errors.As(err, &fault) {
+			fault = &sensors.DecodeError{Reason: sensors.ReasonSyntax, What: err.Error()}
+		}
+		r.Tally.Reject(now, fault, p.payload, len(p.payload))
+		return sensors.Batch{}, false
+	}
+	if len(got) == 0 {
+		r.Tally.Decoded(len(p.payload), 0)
+		return sensors.Batch{}, false
+	}
+	if len(got) <= cap(free) {
+		in.readings = in.readings[:len(in.readings)+len(got)]
+	}
+	return sensors.Batch{Source: r.Source, Collection: r.Collection, Readings: got[:len(got):len(got)]}, true
+}
+
+func (in *intake) origin(client string, p *publication) *sensors.Origin {
+	if len(in.origins) == cap(in.origins) {
+		in.origins = make([]sensors.Origin, 0, slabReadings)
+	}
+	in.origins = append(in.origins, sensors.Origin{Client: client, Hash: p.hash, PacketID: p.id})
+	return &in.origins[len(in.origins)-1]
+}
+
+// add offers a message of QoS 1 or 2 to the routes that take it, except those in have. It waits for room in the
+// pipeline. m must not be used afterwards. An error ends the connection.
+func (in *intake) add(c *brokerConn, p *publication, m *inbound, have uint32) error {
+	routes := p.topic.routes
+	for i, route := range routes {
+		if have&routeBit(i) != 0 {
+			m.skip(1)
+			continue
+		}
+		batch, ok := in.decode(c.broker, route, p)
+		if !ok {
+			m.skip(1)
+			continue
+		}
+		batch.Origin = in.origin(c.client.ID, p)
+		readings := len(batch.Readings)
+		if err := c.broker.sink.Add(c.life, batch, m.doneOf(i)); err != nil {
+			if c.life.Err() != nil {
+				err = errClosed
+			}
+			m.finish(len(routes)-i, 0, err)
+			return errClosed
+		}
+		c.broker.routes[route].Tally.Decoded(len(p.payload), readings)
+	}
+	return nil
+}
+
+// offer offers a message of QoS 0 to the routes that take it, which never waits. m may be nil, and must not be used
+// afterwards.
+func (in *intake) offer(c *brokerConn, p *publication, m *inbound) {
+	for i, route := range p.topic.routes {
+		batch, ok := in.decode(c.broker, route, p)
+		if !ok {
+			if m != nil {
+				m.skip(1)
+			}
+			continue
+		}
+		var done func(error)
+		if m != nil {
+			done = m.doneOf(i)
+		}
+		c.broker.routes[route].Tally.Decoded(len(p.payload), len(batch.Readings))
+		c.broker.sink.Offer(batch, done)
+	}
+}
