@@ -1,0 +1,154 @@
+package columns
+
+import "slices"
+
+// numbers sets d.nums to the values of a run of numbers.
+func (d *Decoder) numbers(h *headState) error {
+	v, lane := &h.value, &d.lanes[h.lanes[1]]
+	d.ints = slices.Grow(d.ints[:0], h.length)[:h.length]
+	in := d.ints[:h.integerNumbers()]
+	lane.read(in)
+	out := d.nums[:h.length]
+	now := uint64(v.first) //nolint:gosec // bits as they are
+	switch v.predict {
+	case predictFirst:
+		for i := range out {
+			out[i] = now
+		}
+	case predictBase:
+		for i, z := range in {
+			out[i] = now + uint64(unzigzag(z))*v.step //nolint:gosec // modulo 1<<64, as meant
+		}
+	case predictDelta:
+		out[0] = now
+		for i, z := range in {
+			now += uint64(unzigzag(z)+v.drift) * v.step //nolint:gosec // modulo 1<<64, as meant
+			out[i+1] = now
+		}
+	case predictDouble:
+		out[0] = now
+		delta := v.drift
+		for i, z := range in {
+			delta += unzigzag(z)
+			now += uint64(delta) * v.step //nolint:gosec // modulo 1<<64, as meant
+			out[i+1] = now
+		}
+	}
+	switch v.kind {
+	case kindDecimal, kindSingle:
+		render(out, pow10(v.exponent), v.kind == kindSingle)
+		return d.patch(h, out)
+	case kindFloat:
+		for i, b := range out {
+			out[i] = disordered(int64(b)) //nolint:gosec // bits as they are
+		}
+	}
+	return nil
+}
+
+func render(out []uint64, power float64, single bool) {
+	for i, m := range out {
+		out[i] = rendered(int64(m), power, single) //nolint:gosec // bits as they are
+	}
+}
+
+// patch puts the floats right that the integers do not say.
+func (d *Decoder) patch(h *headState, out []uint64) error {
+	lane := &d.lanes[h.lanes[1]]
+	at := uint64(0)
+	for range h.value.many {
+		gap, off := lane.next(), lane.next()
+		if gap >= uint64(len(out)) || at+gap >= uint64(len(out)) {
+			return corrupt("a patch is outside its run")
+		}
+		at += gap
+		out[at] = disordered(ordered(out[at]) + unzigzag(off))
+		at++
+	}
+	return nil
+}
+
+// bools sets d.nums to the values of a run of booleans.
+func (d *Decoder) bools(h *headState) error {
+	lane, out := &d.lanes[h.lanes[1]], d.nums[:h.length]
+	now := uint64(h.value.first) //nolint:gosec // 0 or 1
+	rest := out
+	for range h.value.many {
+		same := lane.next()
+		if same >= uint64(len(rest)) || len(rest) == 1 {
+			return corrupt("a boolean flips outside its run")
+		}
+		fill(rest[:same+1], now)
+		rest = rest[same+1:]
+		now ^= 1
+	}
+	fill(rest, now)
+	return nil
+}
+
+func fill(out []uint64, v uint64) {
+	for i := range out {
+		out[i] = v
+	}
+}
+
+// strings sets d.words to the values of a run of strings.
+func (d *Decoder) strings(h *headState) error {
+	lane, many := &d.lanes[h.lanes[1]], int(h.value.many) //nolint:gosec // at most the run's length
+	indexes := d.nums[:h.length]
+	clear(indexes)
+	if many > 1 && many < h.length {
+		lane.read(indexes[1:])
+	}
+	d.known = d.known[:0]
+	for range many {
+		word, err := d.word(lane.next())
+		if err != nil {
+			return err
+		}
+		d.known = append(d.known, word)
+	}
+	d.words = slices.Grow(d.words[:0], h.length)[:h.length]
+	defer clear(indexes)
+	switch many {
+	case 1:
+		for i := range d.words {
+			d.words[i] = d.known[0]
+		}
+		return nil
+	case h.length:
+		copy(d.words, d.known)
+		return nil
+	}
+	return d.spell(indexes)
+}
+
+// spell sets d.words to what the indexes say: 0 is the next known string, i the one before the i-th.
+func (d *Decoder) spell(indexes []uint64) error {
+	next := 0
+	for i, index := range indexes {
+		switch {
+		case index == 0 && next < len(d.known):
+			d.words[i] = d.known[next]
+			next++
+		case index == 0 || index > uint64(next): //nolint:gosec // not negative
+			return corrupt("a string is missing")
+		default:
+			d.words[i] = d.known[index-1]
+		}
+	}
+	if next != len(d.known) {
+		return corrupt("a string is used nowhere")
+	}
+	return nil
+}
+
+// word takes the next string off the text.
+func (d *Decoder) word(size uint64) (string, error) {
+	if size > MaxString || size > uint64(len(d.text)-d.at) { //nolint:gosec // not negative
+		return "", corrupt("a string is too long")
+	}
+	from := d.at
+	d.at += int(size) //nolint:gosec // at most MaxString
+	return d.text[from:d.at], nil
+}
