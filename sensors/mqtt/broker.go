@@ -123,7 +123,7 @@ type Broker struct {
 // NewBroker returns a broker that routes messages to sink. clock says what time it is, and how sure that is.
 func NewBroker(
 	c BrokerConfig, routes []Route, sink sensors.Sink, clock func() (time.Time, sensors.Quality), opts BrokerOptions,
-) (*Broker, error) {
+) *Broker {
 	b := &Broker{
 		config: c, routes: routes, sink: sink, clock: clock, options: opts, log: opts.Log,
 		fanout:   newFanout(),
@@ -150,14 +150,14 @@ func NewBroker(
 	b.epoch.Store(1)
 	b.estate = newBrokerConn(b, nil)
 	b.estate.closed = true
-	if err := b.server.AddHook(&brokerHook{broker: b}, nil); err != nil {
-		return nil, fmt.Errorf("prepare broker: %w", err)
-	}
-	return b, nil
+	return b
 }
 
-// Listen takes the address. The error is a *ListenError.
+// Listen takes the address. If that fails the error is a *ListenError.
 func (b *Broker) Listen(ctx context.Context) error {
+	if err := b.server.AddHook(&brokerHook{broker: b}, nil); err != nil {
+		return fmt.Errorf("prepare broker: %w", err)
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.config.Listen)
 	if err != nil {
 		return &ListenError{Addr: b.config.Listen, Err: err}

@@ -69,13 +69,10 @@ func startBroker(t testing.TB, sink sinkUnderTest, change func(*BrokerConfig, *B
 		tally:  sensors.NewTally("mqtt", "meters", time.Now()),
 		second: sensors.NewTally("mqtt", "again", time.Now()),
 	}
-	f.broker, err = NewBroker(config, []Route{
+	f.broker = NewBroker(config, []Route{
 		{Source: "meters", Collection: "climate", Patterns: patterns(t, "site/#"), NewDecoder: decoder, Tally: f.tally},
 		{Source: "again", Collection: "other", Patterns: patterns(t, "site/both"), NewDecoder: decoder, Tally: f.second},
 	}, sink, clockForTest, options)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	if err := f.broker.Listen(ctx); err != nil {
 		t.Fatal(err)
