@@ -193,10 +193,6 @@ func (a *Agent) logOpened() {
 	o := a.view.db.Opened()
 	a.log.Info("store opened", "folder", a.cfg.Gateway.DataDir, "created", o.Created, "replayed", o.Replayed,
 		"torn", o.Torn, "copied", o.Copied, "tail_lost", o.TailLost, "damage", len(o.Damage), "took", o.Took.Round(time.Millisecond))
-	if a.broker != nil {
-		a.log.Info("broker listens", "address", a.broker.Addr().String())
-	}
-	a.log.Info("door listens", "socket", a.cfg.API.Socket)
 }
 
 // clockBase relates unsynced arrival times to this boot's monotonic clock.

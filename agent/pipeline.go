@@ -132,47 +132,47 @@ func (l *line) collection(c ingest.CollectionConfig) (*ingest.Collection, error)
 
 func (l *line) serial(c *config.SerialSource) error {
 	name := c.Port.Name
-	format, err := l.format(c.Config, name, c.Collection, nil)
+	format, err := l.format(c.Decode, name, c.Target.Collection, nil)
 	if err != nil {
 		return err
 	}
-	s := serial.New(c.Port, c.Collection, format.Decoder(), l.sink(c.Target), l.clock, l.log.With("source", name))
+	s := serial.New(c.Port, c.Target.Collection, format.Decoder(), l.sink(c.Target), l.clock, l.log.With("source", name))
 	l.sources = append(l.sources, s)
-	l.inputs[c.Collection] = append(l.inputs[c.Collection], s.Status)
+	l.inputs[c.Target.Collection] = append(l.inputs[c.Target.Collection], s.Status)
 	return nil
 }
 
 func (l *line) mqtt(c *config.MQTTSource) error {
-	patterns := make([]sensors.TopicPattern, 0, len(c.Topics))
-	for _, text := range c.Topics {
+	patterns := make([]sensors.TopicPattern, 0, len(c.Door.Topics))
+	for _, text := range c.Door.Topics {
 		p, err := sensors.ParseTopicPattern(text)
 		if err != nil {
-			return fmt.Errorf("source %q: %w", c.Name, err)
+			return fmt.Errorf("source %q: %w", c.Door.Name, err)
 		}
 		patterns = append(patterns, p)
 	}
-	format, err := l.format(c.Config, c.Name, c.Collection, patterns)
+	format, err := l.format(c.Decode, c.Door.Name, c.Target.Collection, patterns)
 	if err != nil {
 		return err
 	}
-	tally := sensors.NewTally("mqtt", c.Name, time.Now())
-	l.inputs[c.Collection] = append(l.inputs[c.Collection], tally.Status)
-	if c.Broker == mqtt.BrokerInside {
+	tally := sensors.NewTally("mqtt", c.Door.Name, time.Now())
+	l.inputs[c.Target.Collection] = append(l.inputs[c.Target.Collection], tally.Status)
+	if c.Door.Broker == mqtt.BrokerInside {
 		tally.State(time.Now(), "connected", "", "")
 		l.tallies = append(l.tallies, tally)
 		l.routes = append(l.routes, mqtt.Route{
-			Source: c.Name, Collection: c.Collection, Patterns: patterns, NewDecoder: format.Decoder,
+			Source: c.Door.Name, Collection: c.Target.Collection, Patterns: patterns, NewDecoder: format.Decoder,
 			Tally: tally,
 		})
-		l.doors[c.Name] = l.sink(c.Target)
+		l.doors[c.Door.Name] = l.sink(c.Target)
 		return nil
 	}
-	id := c.ClientID
+	id := c.Door.ClientID
 	if id == "" {
-		id = "skerry-" + l.peer[max(0, len(l.peer)-8):] + "-" + c.Name
+		id = "skerry-" + l.peer[max(0, len(l.peer)-8):] + "-" + c.Door.Name
 	}
-	l.sources = append(l.sources, mqtt.NewClient(c.SourceConfig, id, c.Collection, patterns, format.Decoder,
-		l.sink(c.Target), l.clock, newSeen(l.db.Opened().Origins), tally, l.log.With("source", c.Name)))
+	l.sources = append(l.sources, mqtt.NewClient(c.Door, id, c.Target.Collection, patterns, format.Decoder,
+		l.sink(c.Target), l.clock, newSeen(l.db.Opened().Origins), tally, l.log.With("source", c.Door.Name)))
 	return nil
 }
 

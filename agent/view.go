@@ -85,7 +85,7 @@ func (v *view) empty(collection string) (api.Rows, error) {
 		}
 	}
 	slices.Sort(known)
-	return api.Rows{}, &api.NoCollectionError{Collection: collection, Known: known}
+	return api.Rows{}, &api.NoCollectionError{Name: collection, Known: known}
 }
 
 // Tail implements api.Backend.
