@@ -158,6 +158,7 @@ func padding(rest []byte, size int, count uint32) error {
 // openLanes reads the heads once, to learn how many numbers the other lanes have, and opens them.
 func (d *Decoder) openLanes(src []byte, count uint32) ([]byte, error) {
 	var counts [maxLane + 1]uint64
+	firsts := 0
 	heads := d.lanes[0]
 	h := firstHead()
 	for left := int(count); left > 0; left -= h.length { //nolint:gosec // at most MaxReadings
@@ -165,23 +166,28 @@ func (d *Decoder) openLanes(src []byte, count uint32) ([]byte, error) {
 			return nil, err
 		}
 		counts[h.lanes[0]] += uint64(h.timeNumbers())
+		firsts += h.firstNumbers()
 		counts[h.lanes[1]] += uint64(h.valueNumbers())
 	}
 	if heads.rest() != 0 {
 		return nil, corrupt("there are heads after the last run")
 	}
+	if counts[laneHeads] != 0 || counts[laneFirsts] != 0 {
+		return nil, corrupt("a run uses a lane of heads")
+	}
+	counts[laneFirsts] = uint64(firsts) //nolint:gosec // not negative
 	total := uint64(len(d.tokens))
 	for _, n := range counts {
 		total += n
 	}
-	if counts[0] != 0 || total > MaxInflated {
+	if total > MaxInflated {
 		return nil, corrupt("its lanes are too long")
 	}
 	used := len(d.tokens)
 	d.tokens = slices.Grow(d.tokens, int(total)-used)[:total] //nolint:gosec // at most MaxInflated
 	d.lanes[0].tokens = d.tokens[:used]
 	var err error
-	for lane := 1; lane <= maxLane; lane++ {
+	for lane := laneFirsts; lane <= maxLane; lane++ {
 		n := int(counts[lane]) //nolint:gosec // at most MaxInflated
 		if src, err = d.source.open(&d.lanes[lane], d.tokens[used:used+n], src); err != nil {
 			return nil, err

@@ -22,6 +22,7 @@ type Encoder struct {
 	nums    []uint64
 	out     []uint64 // the numbers of all runs
 	head    []uint64 // the numbers of lane 0
+	firsts  []uint64 // the numbers of lane 1
 	tokens  []byte
 	maximum int // of readings in a call since the buffers were last let go
 }
@@ -89,7 +90,7 @@ func (e *Encoder) trim(n int) {
 // plan makes the plans of all runs.
 func (e *Encoder) plan(rs []sensors.Reading) error {
 	e.times.reset()
-	e.values.text = e.values.text[:0]
+	e.values.text, e.values.last = e.values.text[:0], valuesPlan{step: 1}
 	e.runs, e.out = e.runs[:0], e.out[:0]
 	e.tick = tickOf(rs)
 	for i := range e.groups.groups {
@@ -169,7 +170,7 @@ func divideAll(t []int64, tick int64) {
 func (e *Encoder) write(dst []byte, rs []sensors.Reading) ([]byte, error) {
 	lanes := e.lanes.assign(e)
 	e.heads(rs)
-	if len(e.out)+len(e.head)+len(e.values.text) > MaxInflated {
+	if len(e.out)+len(e.head)+len(e.firsts)+len(e.values.text) > MaxInflated {
 		return dst, fmt.Errorf("encode %d readings: columns of more than %d bytes: %w", len(rs), MaxInflated, ErrTooLarge)
 	}
 	from := len(dst)
@@ -181,7 +182,10 @@ func (e *Encoder) write(dst []byte, rs []sensors.Reading) ([]byte, error) {
 	dst = binary.AppendUvarint(dst, zigzag(e.times.origin))
 	dst = binary.AppendUvarint(dst, uint64(len(e.head)))
 	dst, err := e.lane(dst, e.head)
-	for lane := 1; err == nil && lane <= lanes; lane++ {
+	if err == nil {
+		dst, err = e.lane(dst, e.firsts)
+	}
+	for lane := laneRuns; err == nil && lane <= lanes; lane++ {
 		dst, err = e.numberedLane(dst, uint8(lane)) //nolint:gosec // at most maxLane
 	}
 	if err == nil && len(e.values.text) > 0 {
@@ -210,12 +214,18 @@ func tickCode(tick int64) byte {
 
 // lane appends one lane that holds numbers.
 func (e *Encoder) lane(dst []byte, numbers []uint64) ([]byte, error) {
+	if len(numbers) == 0 {
+		return dst, nil
+	}
 	e.tokens = e.tokens[:0]
 	for _, v := range numbers {
 		t, _ := tokenOf(v)
 		e.tokens = append(e.tokens, t)
 	}
 	dst, err := e.writer.appendLane(dst, e.tokens)
+	if e.writer.plain() {
+		return dst, err
+	}
 	w := bitWriter{buf: dst}
 	w.extras(numbers)
 	return w.flush(), err
@@ -244,6 +254,9 @@ func (e *Encoder) numberedLane(dst []byte, lane uint8) ([]byte, error) {
 		return dst, nil
 	}
 	dst, err := e.writer.appendLane(dst, e.tokens)
+	if e.writer.plain() {
+		return dst, err
+	}
 	w := bitWriter{buf: dst}
 	for i := range e.runs {
 		for part, s := range e.runs[i].parts() {

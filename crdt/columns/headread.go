@@ -35,6 +35,7 @@ func (s *headState) next(l *laneReader, left int) error {
 	if control&headValue != 0 && !s.readValue(l) {
 		return corrupt("a run's values are of an unknown shape")
 	}
+	s.negative = control&headNegative != 0
 	s.mixed = control&headQuality != 0
 	if s.mixed {
 		s.qualities = *l
@@ -43,7 +44,7 @@ func (s *headState) next(l *laneReader, left int) error {
 		}
 	}
 	if !s.readRun(l) {
-		return corrupt("a run has more patches, flips or strings than readings")
+		return corrupt("a run has too many patches, flips or strings, or a sign without a number")
 	}
 	if l.at > len(l.tokens) {
 		return corrupt("a head ends early")
@@ -138,6 +139,9 @@ func (s *headState) readRun(l *laneReader) bool {
 		}
 	}
 	v, n := &s.value, uint64(s.length) //nolint:gosec // positive
+	if s.negative && v.kind > kindInt {
+		return false
+	}
 	switch v.kind {
 	case kindBool:
 		flips := l.next()
@@ -147,7 +151,7 @@ func (s *headState) readRun(l *laneReader) bool {
 		v.many = l.next()
 		return v.many > 0 && v.many <= n
 	}
-	v.first, v.many = unzigzag(l.next()), 0
+	v.many = 0
 	if v.patched {
 		v.many = l.next()
 	}
@@ -163,6 +167,14 @@ func (s *headState) timeNumbers() int {
 		return s.length - 1
 	}
 	return s.length
+}
+
+// firstNumbers returns how many numbers the run has in the lane of first integers.
+func (s *headState) firstNumbers() int {
+	if s.value.kind > kindInt {
+		return 0
+	}
+	return 1
 }
 
 // valueNumbers returns how many numbers the run's values have in their lane.

@@ -4,11 +4,12 @@ import "github.com/skerry-edge/skerry/sensors"
 
 // The first number of a run's head says which parts of it differ from the run before.
 const (
-	headNumber  = 1 // the number is not the next one
-	headLength  = 2
-	headTime    = 4
-	headValue   = 8
-	headQuality = 16
+	headNegative = 1 // the first integer is negative: lane 1 has its complement
+	headNumber   = 2 // the number is not the next one
+	headLength   = 4
+	headTime     = 8
+	headValue    = 16
+	headQuality  = 32
 )
 
 // headState is what the next run takes over.
@@ -20,6 +21,7 @@ type headState struct {
 	lanes   [2]uint8
 	quality sensors.Quality
 
+	negative  bool
 	mixed     bool       // the readings of the run have different qualities
 	qualities laneReader // there, when they are mixed
 }
@@ -28,7 +30,7 @@ func firstHead() headState { return headState{number: -1, value: valuesPlan{step
 
 // heads sets e.head to the heads of all runs.
 func (e *Encoder) heads(rs []sensors.Reading) {
-	e.head = e.head[:0]
+	e.head, e.firsts = e.head[:0], e.firsts[:0]
 	s := firstHead()
 	for i := range e.runs {
 		r := &e.runs[i]
@@ -55,7 +57,9 @@ func (e *Encoder) heads(rs []sensors.Reading) {
 			control |= headQuality
 			e.qualities(&s, rs[r.from:r.to])
 		}
-		e.runHead(r)
+		if e.runHead(r) {
+			control |= headNegative
+		}
 		e.head[at] = control
 	}
 }
@@ -157,8 +161,8 @@ func (e *Encoder) qualities(s *headState, rs []sensors.Reading) {
 	s.quality = rs[len(rs)-1].Quality
 }
 
-// runHead appends what each run has of its own.
-func (e *Encoder) runHead(r *run) {
+// runHead appends what each run has of its own, and reports whether its first integer is negative.
+func (e *Encoder) runHead(r *run) bool {
 	t, v := &r.time, &r.value
 	switch t.mode {
 	case timesSame, timesSubset:
@@ -172,12 +176,14 @@ func (e *Encoder) runHead(r *run) {
 	switch v.kind {
 	case kindBool:
 		e.head = append(e.head, v.many<<1|uint64(v.first)) //nolint:gosec // 0 or 1
+		return false
 	case kindString:
 		e.head = append(e.head, v.many)
-	default:
-		e.head = append(e.head, zigzag(v.first))
-		if v.patched {
-			e.head = append(e.head, v.many)
-		}
+		return false
 	}
+	if v.patched {
+		e.head = append(e.head, v.many)
+	}
+	e.firsts = append(e.firsts, uint64(v.first^v.first>>63)) //nolint:gosec // not negative
+	return v.first < 0
 }

@@ -26,7 +26,7 @@ type laneWriter struct {
 	token []byte
 }
 
-// appendLane appends a lane of the numbers in parts, which follow each other.
+// appendLane appends a lane without its extra bits.
 func (w *laneWriter) appendLane(dst []byte, tokens []byte) ([]byte, error) {
 	w.hist.reset()
 	w.hist.add(tokens)
@@ -73,6 +73,9 @@ func (w *laneWriter) appendPacked(dst []byte, tokens []byte, width uint) []byte 
 	w.bits.buf = nil
 	return dst
 }
+
+// plain reports whether the last lane has no extra bits.
+func (w *laneWriter) plain() bool { return w.hist.used <= direct }
 
 // plan returns the log with which rANS takes the fewest bytes, and about how many; 0 if none can do.
 func (w *laneWriter) plan(n int) (log uint, size int) {

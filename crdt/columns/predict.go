@@ -2,31 +2,77 @@ package columns
 
 import "math/bits"
 
-// predict finds the shortest way to write the integers m, and about how many bits it takes.
-func predict(m []int64) (valuesPlan, int) {
+const (
+	shapeCost = 20 // about how many bits a shape takes that is not the one before
+	shortRun  = 5  // readings: runs up to here rather keep a shape that is not the best
+)
+
+// predict finds the shortest way to write the integers m, and about how many bits it takes. The
+// shape of the run before costs nothing.
+func (p *valuesPlanner) predict(m []int64) (valuesPlan, int) {
+	was := p.last
 	plan := valuesPlan{step: 1, first: m[0]}
 	step, lo, hi := survey(m)
 	if step == 0 {
+		if len(m) <= shortRun && (was.predict == predictDelta || was.predict == predictDouble) && was.drift == 0 {
+			plan.predict, plan.step = was.predict, was.step
+		}
 		return plan, 0
 	}
+	switch {
+	case was.step > 1 && step%was.step == 0 && (len(m) <= shortRun || step>>4 < was.step):
+		step = was.step
+	case bits.Len64(step)*len(m) < 3*bits.Len64(step)+shapeCost:
+		step = 1
+	}
 	plan.step = step
-	var base int64
-	wide := uint64(hi) - uint64(lo) //nolint:gosec // modulo 1<<64, as meant
-	if wide < 1<<62 {
-		half := int64(wide >> 1 / step * step) //nolint:gosec // below 1<<62
-		base = lo + half
-	} else {
-		base = m[0]
-	}
-	drift := int64(0)
+	base, fits := middle(m[0], lo, hi, step)
+	plan.drift = 0
 	if n := int64(len(m) - 1); n > 1 {
-		drift = divide(m[len(m)-1]-m[0], step) / n
+		plan.drift = divide(m[len(m)-1]-m[0], step) / n
 	}
-	delta, drifting, double, based := 0, 24, 16, bits.Len64(zigzag(divide(m[0]-base, step)))
-	before := drift
+	costs := measure(m, plan, base)
+	best := -1
+	for i, c := range [...]valuesPlan{
+		{predict: predictDelta},
+		{predict: predictDelta, drift: plan.drift},
+		{predict: predictDouble, drift: plan.drift},
+		{predict: predictBase},
+	} {
+		if c.predict != was.predict || c.drift != was.drift || step != was.step {
+			costs[i] += shapeCost
+		}
+		if c.predict == predictBase && !fits {
+			continue
+		}
+		if best < 0 || costs[i] < best {
+			best = costs[i]
+			c.step, c.first = step, m[0]
+			plan = c
+		}
+	}
+	if plan.predict == predictBase {
+		plan.first = base
+	}
+	return plan, best + bits.Len64(zigzag(plan.first))
+}
+
+// middle returns an integer in the middle between lo and hi, whose distance from all is a multiple of step, and whether there is one.
+func middle(first, lo, hi int64, step uint64) (base int64, ok bool) {
+	wide := uint64(hi) - uint64(lo) //nolint:gosec // modulo 1<<64, as meant
+	if wide >= 1<<62 {
+		return first, step == 1
+	}
+	return lo + int64((wide>>1)/step*step), true //nolint:gosec // below 1<<62
+}
+
+// measure returns about how many bits the integers take: as distances, as distances less the plan's
+// drift, as changes of distances, as distances from the base.
+func measure(m []int64, plan valuesPlan, base int64) (costs [4]int) {
+	step, drift, before := plan.step, plan.drift, plan.drift
+	delta, drifting, double, based := 0, 0, 0, bits.Len64(zigzag(divide(m[0]-base, step)))
 	for i := 1; i < len(m); i++ {
-		d := m[i] - m[i-1]
-		b := m[i] - base
+		d, b := m[i]-m[i-1], m[i]-base
 		if step != 1 {
 			d, b = divide(d, step), divide(b, step)
 		}
@@ -36,18 +82,7 @@ func predict(m []int64) (valuesPlan, int) {
 		based += bits.Len64(zigzag(b))
 		before = d
 	}
-	plan.predict = predictDelta
-	cost := delta
-	if drifting < cost {
-		cost, plan.drift = drifting, drift
-	}
-	if double < cost {
-		cost, plan.drift, plan.predict = double, drift, predictDouble
-	}
-	if based < cost && (wide < 1<<62 || step == 1) {
-		cost, plan.drift, plan.predict, plan.first = based, 0, predictBase, base
-	}
-	return plan, cost + 32
+	return [4]int{delta, drifting, double, based}
 }
 
 // divide returns the distance d, which is a multiple of step, in steps.
@@ -121,6 +156,7 @@ func (p *valuesPlanner) write(dst []uint64, m []int64, plan valuesPlan) ([]uint6
 		next = x.index + 1
 	}
 	plan.out = span{from, len(dst)}
+	p.last = plan
 	return dst, plan
 }
 

@@ -115,6 +115,7 @@ func (w *window) cut(rs []sensors.Reading) int {
 // skip passes over the values of a run.
 func (d *Decoder) skip(h *headState) error {
 	lane := &d.lanes[h.lanes[1]]
+	d.lanes[laneFirsts].skip(h.firstNumbers())
 	if h.value.kind != kindString {
 		lane.skip(h.valueNumbers())
 		return nil

@@ -1,17 +1,21 @@
 package columns
 
 const (
-	maxLane    = 15 // lanes are numbered from 1; lane 0 holds the heads of the runs
-	fewNumbers = 96 // so few share one lane
+	laneHeads  = 0 // the heads of all runs
+	laneFirsts = 1 // the first integers of all runs
+	laneRuns   = 2 // to maxLane: times and values
+	maxLane    = 15
+	fewNumbers = 96 // so few numbers share one lane
 )
+
+const maxClass = maxLane - laneRuns + 1
 
 // laneSorter decides which numbers share a lane: those of like size, as long as another table costs
 // more than it saves.
 type laneSorter struct {
 	logs    *logs
 	tokens  []byte // of the encoder's numbers
-	classes [maxLane]histogram
-	sizes   []uint8 // by run and part: the class
+	classes [maxClass]histogram
 }
 
 // assign sets the lanes of all runs and returns the highest.
@@ -22,15 +26,13 @@ func (l *laneSorter) assign(e *Encoder) int {
 		l.tokens = append(l.tokens, t)
 	}
 	if len(e.out) == 0 {
-		return 0
+		return laneFirsts
 	}
 	if len(e.out) < fewNumbers {
 		for i := range e.runs {
-			for part, s := range e.runs[i].parts() {
-				e.runs[i].lanes[part] = uint8(min(s.len(), 1)) //nolint:gosec // 0 or 1
-			}
+			e.runs[i].lanes = [2]uint8{laneRuns, laneRuns}
 		}
-		return 1
+		return laneRuns
 	}
 	for i := range l.classes {
 		l.classes[i].reset()
@@ -73,15 +75,14 @@ func classOf(tokens []byte) uint8 {
 		return uint8(8 + (mean-32)/16) //nolint:gosec // small
 	case mean < 192:
 		return 12
-	case mean < 320:
-		return 13
 	}
-	return 14
+	return 13
 }
 
 // merge joins neighbouring classes that are shorter together, and returns each class's lane and the highest.
-func (l *laneSorter) merge() (lanes [maxLane]uint8, top int) {
+func (l *laneSorter) merge() (lanes [maxClass]uint8, top int) {
 	into, cost := -1, 0
+	top = laneFirsts
 	for i := range l.classes {
 		h := &l.classes[i]
 		if h.total == 0 {

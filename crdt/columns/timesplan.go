@@ -43,6 +43,7 @@ type timesPlanner struct {
 	all    []int64 // the timelines, one after the other
 	lines  []span  // in all
 	begun  bool    // there is an origin
+	shares bool    // the run before had the times of an earlier timeline
 	origin int64   // the first anchor
 	anchor int64
 	last   timesPlan // the latest with a step
@@ -56,15 +57,18 @@ type timesPlanner struct {
 
 func (p *timesPlanner) reset() {
 	p.all, p.lines, p.begun, p.origin = p.all[:0], p.lines[:0], false, 0
+	p.shares = false
 	p.last, p.mean = timesPlan{}, 0
 }
 
 // add appends the numbers for the times t of one run to dst and says how they are to be read.
 func (p *timesPlanner) add(dst []uint64, t []int64) ([]uint64, timesPlan) {
-	if plan, ok := p.same(t); ok {
+	if plan, ok := p.same(t); ok && (len(t) > 3 || p.shares || len(p.lines) == 1) {
+		p.shares = true
 		plan.out = span{len(dst), len(dst)}
 		return dst, plan
 	}
+	p.shares = false
 	if !p.subset(t) {
 		p.own(t)
 	}

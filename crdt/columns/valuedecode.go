@@ -9,7 +9,10 @@ func (d *Decoder) numbers(h *headState) error {
 	in := d.ints[:h.integerNumbers()]
 	lane.read(in)
 	out := d.nums[:h.length]
-	now := uint64(v.first) //nolint:gosec // bits as they are
+	now := d.lanes[laneFirsts].next()
+	if h.negative {
+		now = ^now
+	}
 	switch v.predict {
 	case predictFirst:
 		for i := range out {

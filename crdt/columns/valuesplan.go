@@ -60,8 +60,9 @@ type valuesPlanner struct {
 	patches []patch
 	other   []patch
 	words   map[string]uint32
-	sizes   []uint64 // of words
-	text    []byte   // of all runs' strings
+	sizes   []uint64   // of words
+	text    []byte     // of all runs' strings
+	last    valuesPlan // of the numbers before
 }
 
 // ordered maps the bits of a float to an integer such that greater floats give greater integers.
@@ -123,7 +124,7 @@ func (p *valuesPlanner) floats(dst []uint64, nums []uint64) ([]uint64, valuesPla
 	for _, b := range nums {
 		p.ints = append(p.ints, ordered(b))
 	}
-	if try, tried := predict(p.ints); tried+64 < cost {
+	if try, tried := p.predict(p.ints); tried+64 < cost {
 		try.kind = kindFloat
 		return p.write(dst, p.ints, try)
 	}
@@ -151,8 +152,11 @@ func singles(nums []uint64) bool {
 // integers are in p.ints, the floats it does not hold in p.patches.
 func (p *valuesPlanner) decimals(nums []uint64, single bool) (valuesPlan, int) {
 	exponent := 0
-	for i := 0; i < len(nums) && i < 8; i++ {
-		exponent = max(exponent, exponentOf(nums[i], exponent, single))
+	if len(nums) < shortRun {
+		exponent = p.last.exponent
+	}
+	for _, b := range nums[:min(len(nums), 8)] {
+		exponent = max(exponent, exponentOf(b, exponent, single))
 	}
 	for {
 		next := p.scale(nums, exponent, single)
@@ -161,7 +165,7 @@ func (p *valuesPlanner) decimals(nums []uint64, single bool) (valuesPlan, int) {
 		}
 		exponent = next
 	}
-	plan, cost := predict(p.ints)
+	plan, cost := p.predict(p.ints)
 	plan.exponent, plan.patched = exponent, len(p.patches) > 0
 	if single {
 		plan.kind = kindSingle

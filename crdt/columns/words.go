@@ -12,7 +12,7 @@ func (p *valuesPlanner) integers(dst []uint64, nums []uint64) ([]uint64, valuesP
 	for _, v := range nums {
 		p.ints = append(p.ints, int64(v)) //nolint:gosec // two's complement by definition
 	}
-	plan, _ := predict(p.ints)
+	plan, _ := p.predict(p.ints)
 	plan.kind = kindInt
 	return p.write(dst, p.ints, plan)
 }
