@@ -23,7 +23,7 @@ type laneWriter struct {
 	trial frequencies
 	hist  histogram
 	bits  bitWriter
-	token []byte
+	table []byte // of a trial
 }
 
 // appendLane appends a lane without its extra bits.
@@ -103,7 +103,11 @@ func (w *laneWriter) plan(n int) (log uint, size int) {
 				sum += int64(c) * (int64(try)<<8 - int64(w.logs[w.trial.of[s]]))
 			}
 		}
-		bytes := int(sum>>11) + (w.trial.tableBits()+7)/8 + states - 1
+		w.bits.buf = w.table[:0]
+		w.trial.appendTo(&w.bits)
+		w.table = w.bits.flush()
+		w.bits.buf = nil
+		bytes := int(sum>>11) + len(w.table) + states - 1
 		if log == 0 || bytes < size {
 			log, size = try, bytes
 		}

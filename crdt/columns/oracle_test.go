@@ -153,32 +153,37 @@ func (o *oracleState) zstd(n int) []byte {
 	return out
 }
 
-func bitLength(v int) int {
-	n := 0
-	for ; v > 0; v /= 2 {
-		n++
-	}
-	return n
-}
-
 // rans reads a table, states and words.
 func (o *oracleState) rans(tokens []byte, log int) {
 	var share, start [256]int
 	b := bitsLow{src: o.src}
-	left := 1 << log
+	left, size := 1<<log, log-2
 	for s := 0; left > 0; s++ {
-		share[s] = int(b.take(bitLength(left)))
+		if b.take(1) == 1 {
+			switch b.take(2) {
+			case 0:
+				size++
+			case 2:
+				size--
+			case 1:
+				for zeros := 3; zeros == 3; {
+					zeros = int(b.take(2))
+					s += zeros
+				}
+				continue
+			case 3:
+				direction := 1 - 2*int(b.take(1))
+				size += 2 * direction
+				for b.take(1) == 0 {
+					size += direction
+				}
+			}
+		}
+		share[s] = 1<<(size-1) + int(b.take(size-1))
 		start[s] = 1<<log - left
 		left -= share[s]
 		if left < 0 {
 			panic(oracleError("table"))
-		}
-		for share[s] == 0 {
-			zeros := int(b.take(2))
-			s += zeros
-			if zeros < 3 {
-				break
-			}
 		}
 	}
 	o.src = o.src[(b.pos+7)/8:]

@@ -58,69 +58,106 @@ func (f *frequencies) pick(h *histogram, by int64) int {
 	return best
 }
 
-// appendTo appends the table as bits: for each token its share, in as many bits as what is left of
-// the sum needs; after a share of zero two bits that say how many more zeros follow, again after three.
+// appendTo appends the table as bits: the size of each token's share, relative to the size of the
+// share before, and the share's bits below its highest. It ends with the share that completes the sum.
 func (f *frequencies) appendTo(w *bitWriter) {
-	left := uint64(1) << f.log
+	left, size := 1<<f.log, f.firstSize()
 	for s := 0; left > 0; s++ {
-		v := uint64(f.of[s])
-		w.add(v, uint(bits.Len64(left)))
-		left -= v
-		if v > 0 {
+		share := int(f.of[s])
+		if share == 0 {
+			w.add(3, 3)
+			s += f.appendZeros(w, s+1)
 			continue
 		}
-		for more := 3; more == 3; {
-			more = 0
-			for more < 3 && f.of[s+1] == 0 {
-				more++
-				s++
-			}
-			w.add(uint64(more), 2)
+		now := bits.Len(uint(share)) //nolint:gosec // positive
+		switch off := now - size; {
+		case off == 0:
+			w.add(0, 1)
+		case off == 1:
+			w.add(1, 3)
+		case off == -1:
+			w.add(5, 3)
+		case off > 0:
+			w.add(7, 3)
+			w.add(0, 1)
+			w.add(1<<(off-2), uint(off-1))
+		default:
+			w.add(7, 3)
+			w.add(1, 1)
+			w.add(1<<(-off-2), uint(-off-1))
 		}
+		size = now
+		w.add(uint64(share)&(1<<(size-1)-1), uint(size-1)) //nolint:gosec // positive
+		left -= share
 	}
 }
+
+// appendZeros appends how many shares from s on are zero, and returns it.
+func (f *frequencies) appendZeros(w *bitWriter, s int) int {
+	n, more := 0, 3
+	for more == 3 {
+		for more = 0; more < 3 && f.of[s+n] == 0; more++ {
+			n++
+		}
+		w.add(uint64(more), 2) //nolint:gosec // at most 3
+	}
+	return n
+}
+
+// firstSize is the size that the first share is relative to.
+func (f *frequencies) firstSize() int { return int(f.log) - 2 } //nolint:gosec // at most maxLog
 
 // read reads what appendTo wrote and reports whether it is a table.
 func (f *frequencies) read(r *bitReader, log uint) bool {
 	f.of, f.log, f.used = [256]uint16{}, log, 0
-	left := uint64(1) << log
+	left, size := 1<<log, f.firstSize()
 	for s := 0; left > 0; s++ {
 		if s >= len(f.of) {
 			return false
 		}
-		v := r.take(uint(bits.Len64(left)))
-		if v > left {
-			return false
-		}
-		f.of[s], f.used = uint16(v), s+1 //nolint:gosec // at most 1<<12
-		left -= v
-		if v > 0 {
+		off, ok := readSize(r)
+		if !ok {
+			for more := uint64(3); more == 3 && s < len(f.of); {
+				more = r.take(2)
+				s += int(more) //nolint:gosec // at most 3
+			}
 			continue
 		}
-		for more := uint64(3); more == 3 && s < len(f.of); {
-			more = r.take(2)
-			s += int(more) //nolint:gosec // at most 3
+		size += off
+		if size < 1 || size > int(log)+1 { //nolint:gosec // at most maxLog
+			return false
 		}
+		share := 1<<(size-1) | int(r.take(uint(size-1))) //nolint:gosec // at most maxLog bits
+		if share > left {
+			return false
+		}
+		f.of[s], f.used = uint16(share), s+1 //nolint:gosec // at most 1<<maxLog
+		left -= share
 	}
 	return true
 }
 
-// tableBits returns how many bits appendTo writes.
-func (f *frequencies) tableBits() int {
-	n, left := 0, int64(1)<<f.log
-	for s := 0; left > 0; s++ {
-		n += bits.Len64(uint64(left)) //nolint:gosec // positive
-		left -= int64(f.of[s])
-		if f.of[s] > 0 {
-			continue
-		}
-		for more := 3; more == 3; n += 2 {
-			for more = 0; more < 3 && f.of[s+1] == 0; more++ {
-				s++
-			}
-		}
+// readSize reads by how much the size of a share differs from the one before; ok is false if the share is zero.
+func readSize(r *bitReader) (off int, ok bool) {
+	if r.take(1) == 0 {
+		return 0, true
 	}
-	return n
+	switch r.take(2) {
+	case 0:
+		return 1, true
+	case 2:
+		return -1, true
+	case 1:
+		return 0, false
+	}
+	down := r.take(1) == 1
+	for off = 2; off <= maxLog && r.take(1) == 0; {
+		off++
+	}
+	if down {
+		off = -off
+	}
+	return off, true
 }
 
 // ransSymbol is what the encoder needs of one token: it replaces the division by a multiplication.
