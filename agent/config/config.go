@@ -1,0 +1,111 @@
+// Package config reads the configuration with its drop-ins and remembers where each value stands.
+//
+// The sections' types, defaults and checks belong to the parts that they configure; this package knows TOML, positions
+// and how files are put over one another:
+//
+//	skerry.toml, then skerry.d/*.toml in name order -> a tree each (parse)
+//	${NAME:-default} in strings                     -> expand
+//	one tree: scalars replace, [[x]] entries add    -> merge
+//	the sections' types                             -> decode, then validate
+//
+// Every step goes on after a fault, so that all of them are told at once.
+package config
+
+import (
+	"time"
+
+	"github.com/skerry-edge/skerry/ingest"
+	"github.com/skerry-edge/skerry/sensors/decode"
+	"github.com/skerry-edge/skerry/sensors/mqtt"
+	"github.com/skerry-edge/skerry/sensors/serial"
+	"github.com/skerry-edge/skerry/store"
+)
+
+// FileName is the configuration's name in a gateway's folder.
+const FileName = "skerry.toml"
+
+// Config is the whole configuration, checked, with absolute paths. Immutable after Load.
+type Config struct {
+	Gateway     Gateway                   `toml:"gateway"`
+	Log         Log                       `toml:"log"`
+	API         API                       `toml:"api"`
+	Store       store.Config              `toml:"store"`
+	MQTT        MQTT                      `toml:"mqtt"`
+	Collections []ingest.CollectionConfig `toml:"collection"`
+	Source      Sources                   `toml:"source"`
+
+	file string // as given to Load
+	tree *node
+}
+
+// Gateway is the section [gateway].
+type Gateway struct {
+	Name         string `toml:"name"`          // for people; the key is what identifies a gateway
+	DataDir      string `toml:"data_dir"`      // the store
+	IdentityFile string `toml:"identity_file"` // the key
+	TrustClock   bool   `toml:"trust_clock"`   // take the clock as right though the kernel does not say so
+}
+
+// Log is the section [log].
+type Log struct {
+	Level  string `toml:"level"`  // "debug", "info", "warn", "error"
+	Format string `toml:"format"` // "text", "json"
+}
+
+// API is the section [api]: the door on this machine.
+type API struct {
+	Socket string `toml:"socket"` // the unix socket
+	Listen string `toml:"listen"` // ""
+}
+
+// MQTT holds the section [mqtt.broker].
+type MQTT struct {
+	Broker mqtt.BrokerConfig `toml:"broker"`
+}
+
+// Sources holds the sections [[source.…]].
+type Sources struct {
+	MQTT   []MQTTSource   `toml:"mqtt"`
+	Serial []SerialSource `toml:"serial"`
+}
+
+// MQTTSource is one section [[source.mqtt]]: the door's keys, the decoder's, and where the readings go.
+type MQTTSource struct {
+	Door   mqtt.SourceConfig `toml:",inline"`
+	Decode decode.Config     `toml:",inline"`
+	Target Target            `toml:",inline"`
+}
+
+// SerialSource is one section [[source.serial]]: the line's keys, the decoder's, and where the readings go.
+type SerialSource struct {
+	Port   serial.Config `toml:",inline"`
+	Decode decode.Config `toml:",inline"`
+	Target Target        `toml:",inline"`
+}
+
+// Target says where a source's readings go.
+type Target struct {
+	Collection  string        `toml:"collection"`
+	Dedup       string        `toml:"dedup"`        // "" or DedupSeriesTime
+	DedupWindow time.Duration `toml:"dedup_window"` // how far back a repeat is recognised
+}
+
+// DedupSeriesTime is the value of Target.Dedup that drops a reading whose series, time and value were there within the window.
+const DedupSeriesTime = "series_time"
+
+// Default returns the configuration of an empty file, with relative paths.
+func Default() *Config {
+	return &Config{
+		Gateway: Gateway{DataDir: "data", IdentityFile: "identity.key"},
+		Log:     Log{Level: "info", Format: "text"},
+		API:     API{Socket: "skerry.sock"},
+		Store:   store.DefaultConfig(),
+		MQTT:    MQTT{Broker: mqtt.DefaultBrokerConfig()},
+	}
+}
+
+// SourceCount returns the number of sources.
+func (c *Config) SourceCount() int { return len(c.Source.MQTT) + len(c.Source.Serial) }
+
+// File returns the configuration's file as it was given to Load.
+func (c *Config) File() string { return c.file }

@@ -1,0 +1,25 @@
+package config
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/skerry-edge/skerry/ingest"
+	"github.com/skerry-edge/skerry/sensors/decode"
+	"github.com/skerry-edge/skerry/sensors/mqtt"
+	"github.com/skerry-edge/skerry/sensors/serial"
+)
+
+// entryDefault returns an entry of a list as it is before its keys are applied.
+func entryDefault(t reflect.Type) reflect.Value {
+	target := Target{DedupWindow: 10 * time.Minute}
+	switch t {
+	case reflect.TypeFor[ingest.CollectionConfig]():
+		return reflect.ValueOf(ingest.DefaultCollectionConfig())
+	case reflect.TypeFor[MQTTSource]():
+		return reflect.ValueOf(MQTTSource{mqtt.DefaultSourceConfig(), decode.DefaultConfig(), target})
+	case reflect.TypeFor[SerialSource]():
+		return reflect.ValueOf(SerialSource{serial.DefaultConfig(), decode.DefaultConfig(), target})
+	}
+	return reflect.Zero(t)
+}

@@ -1,0 +1,225 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/skerry-edge/skerry/sensors/decode"
+	"github.com/skerry-edge/skerry/sensors/mqtt"
+)
+
+// The bounds that this package's own sections have.
+const (
+	maxGatewayName = 64  // bytes
+	maxSocketPath  = 107 // bytes, by Linux
+	minDedupWindow = time.Second
+	maxDedupWindow = 24 * time.Hour
+)
+
+// A validator asks every part about its section and checks what holds between sections.
+type validator struct {
+	cfg        *Config
+	refused    []Fault // found before: their keys have their defaults
+	incomplete bool    // a file could not be read to its end: what is absent may stand behind it
+	stat       func(string) (fs.FileInfo, error)
+	faults     []Fault
+	warnings   []Fault
+}
+
+// reporter returns what a part's Validate calls. section is where the part's keys stand, key its name.
+func (v *validator) reporter(section *node, key string, list *[]Fault) func(key, what, hint string) {
+	return func(below, what, hint string) {
+		at, exact := section, true
+		if below != "" {
+			at, exact = section.find(below)
+		}
+		full := joinKey(key, below)
+		if below == "" {
+			full = key
+		}
+		if exact && hasFault(v.refused, at.pos, full) || !exact && v.incomplete {
+			return
+		}
+		*list = append(*list, faultAt(at.pos, full, what, hint))
+	}
+}
+
+// section returns the reporter of a section that exists once.
+func (v *validator) section(key string) func(key, what, hint string) {
+	n, _ := v.cfg.tree.find(key)
+	if n.kind != kindTable {
+		return func(string, string, string) {} // the wrong kind is told already
+	}
+	return v.reporter(n, key, &v.faults)
+}
+
+// entry returns the node of entry i of a list, or the nearest thing to it.
+func (v *validator) entry(key string, i int) *node {
+	n, _ := v.cfg.tree.find(key)
+	if i < len(n.items) && n.items[i].kind == kindTable {
+		return n.items[i]
+	}
+	return n
+}
+
+func (v *validator) validate() {
+	c := v.cfg
+	c.Gateway.validate(v.section("gateway"))
+	c.Log.validate(v.section("log"))
+	c.API.validate(v.section("api"))
+	if len(c.API.Socket) > maxSocketPath {
+		n, _ := c.tree.find("api.socket")
+		v.warnings = append(v.warnings, faultAt(n.pos, "api.socket",
+			fmt.Sprintf("the path has %d bytes, and Linux allows %d: %s", len(c.API.Socket), maxSocketPath, c.API.Socket),
+			"name a shorter one, or move the folder"))
+	}
+	c.Store.Validate(v.section("store"))
+	c.MQTT.Broker.Validate(v.section("mqtt.broker"))
+	for i, collection := range c.Collections {
+		collection.Validate(v.reporter(v.entry("collection", i), "collection", &v.faults))
+	}
+	v.sources()
+}
+
+// validate reports the faults of [gateway].
+func (g Gateway) validate(report func(key, what, hint string)) {
+	if len(g.Name) > maxGatewayName || !utf8.ValidString(g.Name) || strings.ContainsFunc(g.Name, unicode.IsControl) {
+		report("name", "is no name", fmt.Sprintf("want at most %d bytes of text", maxGatewayName))
+	}
+	if g.DataDir == "" {
+		report("data_dir", "is empty", `write data_dir = "data"`)
+	}
+	if g.IdentityFile == "" {
+		report("identity_file", "is empty", `write identity_file = "identity.key"`)
+	}
+}
+
+// validate reports the faults of [log].
+func (l Log) validate(report func(key, what, hint string)) {
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, l.Level) {
+		report("level", quote(l.Level)+" is not known", `want one of "debug", "info", "warn", "error"`)
+	}
+	if !slices.Contains([]string{"text", "json"}, l.Format) {
+		report("format", quote(l.Format)+" is not known", `want "text" or "json"`)
+	}
+}
+
+// validate reports the faults of [api].
+func (a API) validate(report func(key, what, hint string)) {
+	if a.Socket == "" {
+		report("socket", "is empty", `write socket = "skerry.sock"`)
+	}
+	if a.Listen != "" {
+		report("listen", "this version has no TCP door", `use the socket, and write listen = "" or leave it out`)
+	}
+}
+
+// A namedSource is what the checks of both kinds of sources share.
+type namedSource struct {
+	kind, name string
+	decode     decode.Config
+	target     Target
+	report     func(key, what, hint string)
+	warn       func(key, what, hint string)
+	node       *node
+}
+
+// sources checks the sources one by one and against each other.
+func (v *validator) sources() {
+	names, clients := map[string]pos{}, map[string]string{}
+	for i, s := range v.cfg.Source.MQTT {
+		one := v.named("mqtt", i, s.Door.Name, s.Decode, s.Target)
+		s.Door.Validate(one.report)
+		v.source(one, names)
+		v.door(one, s.Door, clients)
+	}
+	for i, s := range v.cfg.Source.Serial {
+		one := v.named("serial", i, s.Port.Name, s.Decode, s.Target)
+		s.Port.Validate(one.report)
+		v.source(one, names)
+	}
+}
+
+func (v *validator) named(kind string, i int, name string, d decode.Config, t Target) namedSource {
+	n, key := v.entry("source."+kind, i), "source."+kind
+	return namedSource{
+		kind: kind, name: name, decode: d, target: t, node: n,
+		report: v.reporter(n, key, &v.faults), warn: v.reporter(n, key, &v.warnings),
+	}
+}
+
+// source checks what holds for every source.
+func (v *validator) source(s namedSource, names map[string]pos) {
+	s.decode.Validate(s.report)
+	if first, twice := names[s.name]; twice && s.name != "" && first != s.node.pos {
+		s.report("name", "two sources are named "+quote(s.name),
+			fmt.Sprintf("the first stands at %s:%d; the name is a tag of every reading, so rename one", first.file, first.line))
+	}
+	names[s.name] = s.node.pos
+	v.target(s)
+}
+
+func (v *validator) target(s namedSource) {
+	known := make([]string, 0, len(v.cfg.Collections))
+	for _, c := range v.cfg.Collections {
+		known = append(known, c.Name)
+	}
+	switch name := s.target.Collection; {
+	case name == "":
+		s.report("collection", "is missing", `name the [[collection]] that the readings go to: collection = "climate"`)
+	case !slices.Contains(known, name) && !v.incomplete:
+		hint := "add a section [[collection]] with name = " + quote(name)
+		if near := Nearest(name, known); near != "" {
+			hint = "did you mean " + quote(near) + "? Otherwise " + hint
+		}
+		s.report("collection", "there is no collection "+quote(name), hint)
+	}
+	if s.target.Dedup != "" && s.target.Dedup != DedupSeriesTime {
+		s.report("dedup", quote(s.target.Dedup)+" is not known", "want "+quote(DedupSeriesTime)+", or leave it out")
+	}
+	if w := s.target.DedupWindow; w < minDedupWindow || w > maxDedupWindow {
+		s.report("dedup_window", fmt.Sprintf("%v is out of range", w), fmt.Sprintf("want %v to %v", minDedupWindow, maxDedupWindow))
+	}
+}
+
+// door checks an MQTT source against the broker, the disk and the other sources.
+func (v *validator) door(s namedSource, door mqtt.SourceConfig, clients map[string]string) {
+	if door.Broker == mqtt.BrokerInside && v.cfg.MQTT.Broker.Listen == "" && !v.incomplete {
+		s.report("broker", "the broker inside is off", `turn it on: [mqtt.broker] with listen = "127.0.0.1:1883"`)
+	}
+	if other, twice := clients[door.Broker+" "+door.ClientID]; twice && door.ClientID != "" {
+		s.warn("client_id", fmt.Sprintf("source %q uses %q too: a broker throws one of the two out again and again", other, door.ClientID),
+			"give each its own, or leave client_id out")
+	}
+	clients[door.Broker+" "+door.ClientID] = s.name
+	if slices.ContainsFunc(door.Topics, hasWildcard) && !decode.UsesTopic(s.decode) {
+		s.warn("topics", "what + and # stand for is lost: no template uses it",
+			`name the level, as in "site/{site}/temp", or use {topic} or {topic.2} in series or tags`)
+	}
+	v.secretFile(s, "password_file", door.PasswordFile)
+}
+
+// secretFile warns of a file with a secret that is not there or that everyone may read.
+func (v *validator) secretFile(s namedSource, key, path string) {
+	if path == "" {
+		return
+	}
+	info, err := v.stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		s.warn(key, "there is no file "+path, "")
+	case err == nil && info.Mode().Perm()&0o004 != 0:
+		s.warn(key, "everyone on this machine can read "+path, "chmod 600 "+path)
+	}
+}
+
+// hasWildcard reports whether a topic has levels that become no tag. A faulty topic is reported elsewhere.
+func hasWildcard(topic string) bool {
+	return slices.ContainsFunc(strings.Split(topic, "/"), func(level string) bool { return level == "+" || level == "#" })
+}
