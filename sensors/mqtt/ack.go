@@ -25,13 +25,13 @@ type inbound struct {
 	qos       byte
 }
 
-// allRoutes is the mask of a message that all routes journalled.
-const allRoutes = ^uint32(0)
+// settledBit is set in the mask of a message of which all routes journalled what they wanted.
+const settledBit = 1 << 31
 
-// routeBit returns the bit of the route at position i of those that take a topic. Routes beyond the
-// 32nd have none: their repeats are not recognised.
+// routeBit returns the bit of the route at position i of those that take a topic. Routes beyond the 31st have none: when
+// storage fails for some routes only, those store the message again.
 func routeBit(i int) uint32 {
-	if i >= 32 {
+	if i >= 31 {
 		return 0
 	}
 	return 1 << i
@@ -76,6 +76,8 @@ func (c *brokerConn) admit() bool {
 	if !c.closed && c.inflight < c.broker.config.MaxInflight && c.roomLocked() {
 		return true
 	}
+	c.occupy()
+	defer c.pacing.busy.Store(false)
 	return c.awaitLocked(func() bool { return c.inflight < c.broker.config.MaxInflight && c.roomLocked() })
 }
 
@@ -118,8 +120,8 @@ func (m *inbound) settle(i int, err error) {
 	m.finish(1, 0, err)
 }
 
-// skip says that n routes have nothing to keep of the message.
-func (m *inbound) skip(n int) { m.finish(n, 0, nil) }
+// skip says that a route has nothing to keep of the message.
+func (m *inbound) skip() { m.finish(1, 0, nil) }
 
 // finish says that n routes settled the message. m may be another message when it returns.
 func (m *inbound) finish(n int, mask uint32, err error) {
@@ -153,10 +155,14 @@ func (c *brokerConn) recordLocked(m *inbound) {
 	}
 	if m.qos == 2 {
 		c.session.end(m.id, m.err == nil)
-		return
 	}
-	if m.mask != 0 {
-		c.session.record(m.id, m.hash, m.mask)
+	// At QoS 2 the exchange tells repeats, except of what is to be stored again.
+	if m.mask != 0 && (m.qos == 1 || m.err != nil) {
+		mask := m.mask
+		if m.err == nil {
+			mask |= settledBit
+		}
+		c.session.record(m.id, m.hash, mask)
 	}
 }
 
@@ -170,7 +176,7 @@ func (c *brokerConn) advanceLocked() {
 		}
 		c.queue.pop()
 		if m.qos > 0 && m.err == nil && !c.closed {
-			c.out = append(c.out, headOfAck(m.qos), 2, byte(m.id>>8), byte(m.id))
+			c.out = appendAck(c.out, headOfAck(m.qos), m.id)
 			acked++
 		}
 		if m.packet == nil || m.err != nil {

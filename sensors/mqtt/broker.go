@@ -20,7 +20,7 @@ import (
 const (
 	drainTimeout  = 3 * time.Second // for commits of what was taken, when Run ends
 	sysTopics     = 60              // seconds between updates of $SYS
-	writesPending = 1024            // messages on their way to one client, beyond which they are dropped
+	writesPending = 2 * maxQueued   // messages on their way to one client, those of QoS 0 too; more are dropped
 	strangers     = 32              // connections that may be without CONNECT when all clients are connected
 	complainEvery = 30 * time.Second
 )
@@ -108,6 +108,7 @@ type Broker struct {
 	forgotten  atomic.Uint64
 	complained atomic.Int64 // nanoseconds since 1970
 	retained   retained
+	pace       pace
 
 	switching sync.RWMutex // held while a client's connection is replaced; taken before all others
 	willing   sync.Mutex   // guards estate, as a reader would
@@ -136,9 +137,9 @@ func NewBroker(
 	capabilities.MaximumClientWritesPending = writesPending
 	capabilities.MaximumMessageExpiryInterval = 0 // none but the message's own
 	capabilities.MaximumSessionExpiryInterval = keepSessions
-	capabilities.MaximumPacketSize = uint32(min(c.MaxPacket, math.MaxInt32))  //nolint:gosec // positive: validated
-	capabilities.ReceiveMaximum = uint16(min(c.MaxInflight, math.MaxUint16))  //nolint:gosec // positive: validated
-	capabilities.MaximumInflight = uint16(min(c.MaxInflight, math.MaxUint16)) //nolint:gosec // positive: validated
+	capabilities.MaximumPacketSize = uint32(min(c.MaxPacket, math.MaxInt32)) //nolint:gosec // positive: validated
+	capabilities.ReceiveMaximum = uint16(min(c.MaxInflight, math.MaxUint16)) //nolint:gosec // positive: validated
+	capabilities.MaximumInflight = maxQueued
 	capabilities.TopicAliasMaximum = maxTopicAlias
 	b.server = mochi.New(&mochi.Options{
 		Capabilities:             capabilities,
@@ -185,7 +186,7 @@ func (b *Broker) Status() BrokerStatus {
 		Clients:  atomic.LoadInt64(&info.ClientsConnected),
 		Sessions: int64(b.server.Clients.Len()),
 		Messages: b.messages.Load(), Acked: b.acked.Load(), Passed: b.passed.Load(), Refused: b.refused.Load(),
-		Dropped:  uint64(max(0, atomic.LoadInt64(&info.MessagesDropped)+atomic.LoadInt64(&info.InflightDropped))), //nolint:gosec // not negative
+		Dropped:  uint64(max(0, atomic.LoadInt64(&info.MessagesDropped)+atomic.LoadInt64(&info.InflightDropped))),
 		Unpassed: b.unpassed.Load(), Retained: atomic.LoadInt64(&info.Retained),
 		Unretained: b.unretained.Load(), Forgotten: b.forgotten.Load(),
 	}

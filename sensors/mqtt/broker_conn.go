@@ -69,25 +69,27 @@ type brokerConn struct {
 	resumed   bool // the session is older than the connection
 	switching bool // holds Broker.switching
 
-	draining    atomic.Bool
-	established atomic.Bool
+	pacing   pacing
+	draining atomic.Bool
 
-	mu       sync.Mutex // guards what follows; taken before brokerSession.mu and fanout.mu
-	more     sync.Cond  // out is not empty, or closed
-	room     sync.Cond  // something was written, released or acknowledged, or closed
-	waiting  int        // for room
-	out      []byte     // to be written
-	writing  int        // bytes on their way
-	closed   bool
-	queue    messageQueue // in order of arrival
-	inflight int          // messages taken from free and not given back
-	free     []*inbound
-	prev     *brokerConn         // the session's connection before, while it has messages in queue
-	sent     map[uint16]struct{} // QoS 1 and 2 on their way to a client that set a Receive Maximum
+	mu          sync.Mutex // guards what follows; taken before brokerSession.mu and fanout.mu
+	more        sync.Cond  // out is not empty, or closed
+	room        sync.Cond  // something was written, released or acknowledged, or closed
+	waiting     int        // for room
+	out         []byte     // to be written
+	writing     int        // bytes on their way
+	closed      bool
+	established bool         // the client was told that it is connected
+	queue       messageQueue // in order of arrival
+	inflight    int          // messages taken from free and not given back
+	free        []*inbound
+	prev        *brokerConn         // the session's connection before, while it has messages in queue
+	sent        map[uint16]struct{} // QoS 1 and 2 on their way to a client that set a Receive Maximum
 }
 
 func newBrokerConn(b *Broker, network net.Conn) *brokerConn {
 	c := &brokerConn{net: network, broker: b, life: newLifetime()}
+	c.pacing.freed = make(chan struct{}, 1)
 	c.more.L, c.room.L = &c.mu, &c.mu
 	return c
 }
@@ -200,12 +202,24 @@ func (c *brokerConn) awaitRoom() bool {
 }
 
 // awaitSend waits until a message may be sent to the client: until it has read enough, and at QoS 1
-// and 2 acknowledged enough.
-func (c *brokerConn) awaitSend(qos byte) {
-	limited := c.sendMax > 0 && qos > 0 && c.established.Load()
+// and 2 acknowledged enough. What an earlier connection did not acknowledge comes first.
+func (c *brokerConn) awaitSend(qos byte, again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.awaitLocked(func() bool { return c.roomLocked() && (!limited || len(c.sent) < c.sendMax) })
+	c.awaitLocked(func() bool {
+		if again {
+			return c.roomLocked()
+		}
+		return c.established && c.roomLocked() && (c.sendMax == 0 || qos == 0 || len(c.sent) < c.sendMax)
+	})
+}
+
+// establishedNow lets messages be sent to the client.
+func (c *brokerConn) establishedNow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.established = true
+	c.wakeWaiting()
 }
 
 // arrived notes that the client has acknowledged a message sent to it.
@@ -219,14 +233,14 @@ func (c *brokerConn) arrived(id uint16) {
 	c.wakeWaiting()
 }
 
-// reply queues a packet of the ack family for id.
-func (c *brokerConn) reply(packet ...byte) {
+// reply queues a packet of the ack family for id. MQTT 5 may give one reason.
+func (c *brokerConn) reply(head byte, id uint16, reason ...byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return
 	}
-	c.out = append(c.out, packet...)
+	c.out = appendAck(c.out, head, id, reason...)
 	c.more.Signal()
 }
 

@@ -79,6 +79,8 @@ func (c *brokerConn) deliver(pk *packets.Packet) {
 	if c.shadow == nil {
 		c.shadow = c.broker.newShadow()
 	}
+	c.occupy()
+	defer c.pacing.busy.Store(false)
 	c.broker.deliver(c.shadow, pk)
 }
 

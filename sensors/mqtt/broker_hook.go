@@ -28,7 +28,7 @@ func (h *brokerHook) Provides(method byte) bool {
 	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish,
 		mochi.OnSessionEstablished, mochi.OnDisconnect, mochi.OnClientExpired, mochi.OnPacketRead,
 		mochi.OnPacketEncode, mochi.OnPublish, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnUnsubscribed,
-		mochi.OnRetainedExpired:
+		mochi.OnRetainedExpired, mochi.OnQosComplete:
 		return true
 	default:
 		return false
@@ -52,8 +52,16 @@ func (h *brokerHook) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 // OnConnectAuthenticate lets everybody in: see BrokerConfig.AllowAnonymous.
 func (h *brokerHook) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
 
-// OnACLCheck allows everything to those who were let in.
-func (h *brokerHook) OnACLCheck(*mochi.Client, string, bool) bool { return true }
+// OnACLCheck allows everything to those who were let in. It is called before a message is queued for a subscriber.
+func (h *brokerHook) OnACLCheck(cl *mochi.Client, _ string, write bool) bool {
+	if !write {
+		h.broker.awaitAcks(cl)
+	}
+	return true
+}
+
+// OnQosComplete is called after the client's last ack of a message.
+func (h *brokerHook) OnQosComplete(cl *mochi.Client, _ packets.Packet) { h.broker.settled(cl) }
 
 // OnSessionEstablish is called before the server takes over an older connection of the client.
 func (h *brokerHook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
@@ -68,7 +76,7 @@ func (h *brokerHook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 	if !ok {
 		return
 	}
-	c.established.Store(true)
+	c.establishedNow()
 	h.broker.epoch.Add(1) // it may have subscriptions from before
 	h.broker.comeBack(cl.ID, c.resumed)
 }
@@ -117,7 +125,7 @@ func (h *brokerHook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets
 		c.connected()
 	case packets.Disconnect: // of a connection that another one takes over
 	case packets.Publish:
-		c.awaitSend(pk.FixedHeader.Qos)
+		c.awaitSend(pk.FixedHeader.Qos, pk.FixedHeader.Dup)
 	default:
 		c.awaitRoom()
 	}
@@ -133,6 +141,9 @@ func (h *brokerHook) OnPublish(_ *mochi.Client, pk packets.Packet) (packets.Pack
 
 // OnSubscribe makes filters invalid that the client may not have. The server answers accordingly.
 func (h *brokerHook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
+	if c, ok := connOf(cl); ok {
+		c.occupy()
+	}
 	have := cl.State.Subscriptions.Len()
 	for i := range pk.Filters {
 		if len(pk.Filters[i].Filter) > sensors.MaxTopicBytes || have+i >= maxSubscriptions {

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/skerry-edge/skerry/sensors"
 )
@@ -49,7 +50,7 @@ func (in *intake) decode(b *Broker, route int, p *publication) (sensors.Batch, b
 	if len(got) <= cap(free) {
 		in.readings = in.readings[:len(in.readings)+len(got)]
 	}
-	return sensors.Batch{Source: r.Source, Collection: r.Collection, Readings: got[:len(got):len(got)]}, true
+	return sensors.Batch{Source: r.Source, Collection: r.Collection, Readings: slices.Clip(got)}, true
 }
 
 func (in *intake) origin(client string, p *publication) *sensors.Origin {
@@ -66,12 +67,12 @@ func (in *intake) add(c *brokerConn, p *publication, m *inbound, have uint32) er
 	routes := p.topic.routes
 	for i, route := range routes {
 		if have&routeBit(i) != 0 {
-			m.skip(1)
+			m.skip()
 			continue
 		}
 		batch, ok := in.decode(c.broker, route, p)
 		if !ok {
-			m.skip(1)
+			m.skip()
 			continue
 		}
 		batch.Origin = in.origin(c.client.ID, p)
@@ -95,7 +96,7 @@ func (in *intake) offer(c *brokerConn, p *publication, m *inbound) {
 		batch, ok := in.decode(c.broker, route, p)
 		if !ok {
 			if m != nil {
-				m.skip(1)
+				m.skip()
 			}
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-var errClosed = net.ErrClosed //nolint:gochecknoglobals // an alias of a sentinel
+var errClosed = net.ErrClosed
 
 // publication is one PUBLISH as it was received. Its bytes are valid while it is handled.
 type publication struct {
@@ -162,50 +162,48 @@ func (c *brokerConn) passOn(p *publication) {
 		b.passed.Add(1)
 		c.deliver(c.packet(p))
 	}
-	c.reply(headOfAck(p.qos), 2, byte(p.id>>8), byte(p.id))
+	c.reply(headOfAck(p.qos), p.id)
 	b.acked.Add(1)
 }
 
 // take handles a message of QoS 1 or 2 that sources take. The caller has admitted it.
 func (c *brokerConn) take(p *publication) error {
+	if p.qos == 2 && !c.beginExchange(p) || p.qos == 1 && p.dup && c.follow(p) {
+		c.countRepeat(p, settledBit)
+		return nil
+	}
 	var have uint32 // the routes that journalled it before
-	switch {
-	case p.qos == 2:
-		for !c.session.begin(p.id) {
-			if c.session.received(p.id) {
-				c.countRepeat(p, allRoutes)
-				c.reply(headPubrec, 2, byte(p.id>>8), byte(p.id))
-				return nil
-			}
-			if c.follow(p) {
-				c.countRepeat(p, allRoutes)
-				return nil
-			}
-		}
-	case p.dup:
-		if c.follow(p) {
-			c.countRepeat(p, allRoutes)
-			return nil
-		}
+	if p.dup {
 		have = c.session.seen(p.id, p.hash)
 		c.countRepeat(p, have)
 	}
-	m := c.begin(p, c.packetUnless(p, have), len(p.topic.routes))
+	if have&settledBit != 0 {
+		c.begin(p, nil, 1).skip()
+		return nil
+	}
+	m := c.begin(p, c.packet(p), len(p.topic.routes))
 	m.mask = have
 	return c.intake.add(c, p, m, have)
 }
 
-// packetUnless returns what subscribers get, or nil when they had it: when it is a repeat.
-func (c *brokerConn) packetUnless(p *publication, have uint32) *packets.Packet {
-	if have != 0 {
-		return nil
+// beginExchange begins a QoS 2 exchange. It reports false when there is one with this id, whose message this is again:
+// then it is answered when that is journalled.
+func (c *brokerConn) beginExchange(p *publication) bool {
+	for !c.session.begin(p.id) {
+		if c.session.received(p.id) {
+			c.reply(headPubrec, p.id)
+			return false
+		}
+		if c.follow(p) {
+			return false
+		} // else it was settled this moment: journalled, or failed
 	}
-	return c.packet(p)
+	return true
 }
 
 func (c *brokerConn) countRepeat(p *publication, have uint32) {
 	for i, r := range p.topic.routes {
-		if have == allRoutes || have&routeBit(i) != 0 {
+		if have&(settledBit|routeBit(i)) != 0 {
 			c.broker.routes[r].Tally.Repeat(len(p.payload))
 		}
 	}
@@ -228,6 +226,11 @@ func (c *brokerConn) packet(p *publication) *packets.Packet {
 		pk.Properties = *p.properties
 	}
 	return pk
+}
+
+func appendAck(dst []byte, head byte, id uint16, reason ...byte) []byte {
+	dst = append(dst, head, byte(2+len(reason))) //nolint:gosec // there is one reason at most
+	return append(binary.BigEndian.AppendUint16(dst, id), reason...)
 }
 
 func headOfAck(qos byte) byte {

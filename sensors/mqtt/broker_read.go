@@ -20,11 +20,14 @@ const (
 	headPubrel  = packets.Pubrel<<4 | 0x02
 )
 
-var errMalformed = errors.New("malformed packet") //nolint:gochecknoglobals // a sentinel
+var errMalformed = errors.New("malformed packet")
 
 // Read gives the server the next bytes of a packet that is the server's to handle, and handles those
 // that are not before it: see brokerConn.
 func (c *brokerConn) Read(p []byte) (int, error) {
+	if c.pacing.busy.Load() { // by a SUBSCRIBE
+		c.pacing.busy.Store(false)
+	}
 	for c.pass == 0 {
 		if c.draining.Load() {
 			return 0, c.leave()
@@ -146,9 +149,9 @@ func (c *brokerConn) pubrel(first byte, body []byte) error {
 	id := binary.BigEndian.Uint16(body)
 	known := c.session.release(id)
 	if known || c.version < 5 {
-		c.reply(headPubcomp, 2, body[0], body[1])
+		c.reply(headPubcomp, id)
 	} else {
-		c.reply(headPubcomp, 3, body[0], body[1], packets.ErrPacketIdentifierNotFound.Code)
+		c.reply(headPubcomp, id, packets.ErrPacketIdentifierNotFound.Code)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.server.Serve(); err != nil {
 		return fmt.Errorf("run broker: %w", err)
 	}
-	b.log.Info("broker listens", "address", listener.Addr().String())
+	b.log.InfoContext(ctx, "broker listens", "address", listener.Addr().String())
 	b.tell("connected")
 	var passing, accepting, clients sync.WaitGroup
 	passing.Go(func() { b.fanout.run(b) })

@@ -16,7 +16,7 @@ const (
 	keepSessions      = 7 * 24 * 3600 // seconds without a connection after which a session is forgotten
 )
 
-var errUnwelcome = errors.New("connection refused") //nolint:gochecknoglobals // a sentinel
+var errUnwelcome = errors.New("connection refused")
 
 // sessionFate is what became of a session when one of its connections ended.
 type sessionFate uint8

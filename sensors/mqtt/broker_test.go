@@ -38,31 +38,31 @@ type fixture struct {
 
 func clockForTest() (time.Time, sensors.Quality) { return time.Now(), 0 }
 
-func patterns(t testing.TB, texts ...string) []sensors.TopicPattern {
-	t.Helper()
+func patterns(tb testing.TB, texts ...string) []sensors.TopicPattern {
+	tb.Helper()
 	var out []sensors.TopicPattern
 	for _, text := range texts {
 		p, err := sensors.ParseTopicPattern(text)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		out = append(out, p)
 	}
 	return out
 }
 
-func startBroker(t testing.TB, sink sinkUnderTest, change func(*BrokerConfig, *BrokerOptions)) *fixture {
-	t.Helper()
+func startBroker(tb testing.TB, sink sinkUnderTest, change func(*BrokerConfig, *BrokerOptions)) *fixture {
+	tb.Helper()
 	config := DefaultBrokerConfig()
 	config.Listen = "127.0.0.1:0"
 	options := BrokerOptions{Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&config, &options)
 	}
-	config.Validate(func(key, what, hint string) { t.Errorf("%s: %s; %s", key, what, hint) })
+	config.Validate(func(key, what, hint string) { tb.Errorf("%s: %s; %s", key, what, hint) })
 	series, err := sensors.NewTable().Intern(sensors.Series{Name: "n", Type: sensors.Int})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	decoder := func() sensors.Decoder { return numberDecoder{series} }
 	f := &fixture{
@@ -70,12 +70,12 @@ func startBroker(t testing.TB, sink sinkUnderTest, change func(*BrokerConfig, *B
 		second: sensors.NewTally("mqtt", "again", time.Now()),
 	}
 	f.broker = NewBroker(config, []Route{
-		{Source: "meters", Collection: "climate", Patterns: patterns(t, "site/#"), NewDecoder: decoder, Tally: f.tally},
-		{Source: "again", Collection: "other", Patterns: patterns(t, "site/both"), NewDecoder: decoder, Tally: f.second},
+		{Source: "meters", Collection: "climate", Patterns: patterns(tb, "site/#"), NewDecoder: decoder, Tally: f.tally},
+		{Source: "again", Collection: "other", Patterns: patterns(tb, "site/both"), NewDecoder: decoder, Tally: f.second},
 	}, sink, clockForTest, options)
 	ctx, cancel := context.WithCancel(context.Background())
 	if err := f.broker.Listen(ctx); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ran := make(chan error, 1)
 	go func() { ran <- f.broker.Run(ctx) }()
@@ -87,10 +87,10 @@ func startBroker(t testing.TB, sink sinkUnderTest, change func(*BrokerConfig, *B
 		stopped = true
 		cancel()
 		if err := <-ran; err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	}
-	t.Cleanup(f.stop)
+	tb.Cleanup(f.stop)
 	return f
 }
 
@@ -102,8 +102,8 @@ type testClient struct {
 	messages chan mqtttest.Message
 }
 
-func (f *fixture) dial(t testing.TB, id string, change func(*mqtttest.Options)) *testClient {
-	t.Helper()
+func (f *fixture) dial(tb testing.TB, id string, change func(*mqtttest.Options)) *testClient {
+	tb.Helper()
 	c := &testClient{acks: make(chan uint16, 10000), messages: make(chan mqtttest.Message, 10000)}
 	o := mqtttest.Options{
 		Addr: f.broker.Addr().String(), ClientID: id, Window: 5000,
@@ -116,12 +116,12 @@ func (f *fixture) dial(t testing.TB, id string, change func(*mqtttest.Options)) 
 	if change != nil {
 		change(&o)
 	}
-	client, err := mqtttest.Dial(t.Context(), o)
+	client, err := mqtttest.Dial(tb.Context(), o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c.Client = client
-	t.Cleanup(func() { _ = client.Close() })
+	tb.Cleanup(func() { _ = client.Close() })
 	return c
 }
 
@@ -129,66 +129,66 @@ func keep(o *mqtttest.Options) { o.Keep = true }
 
 const patience = 10 * time.Second
 
-func receive[T any](t testing.TB, from <-chan T, what string) T {
-	t.Helper()
+func receive[T any](tb testing.TB, from <-chan T, what string) T {
+	tb.Helper()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case v := <-from:
 		return v
 	case <-timer.C:
-		t.Fatalf("waited too long for %s", what)
-		panic("unreachable")
+		tb.Fatalf("waited too long for %s", what)
+		return *new(T) // not reached
 	}
 }
 
-func none[T any](t testing.TB, from <-chan T, what string) {
-	t.Helper()
+func none[T any](tb testing.TB, from <-chan T, what string) {
+	tb.Helper()
 	timer := time.NewTimer(50 * time.Millisecond)
 	defer timer.Stop()
 	select {
 	case v := <-from:
-		t.Fatalf("got %s: %v", what, v)
+		tb.Fatalf("got %s: %v", what, v)
 	case <-timer.C:
 	}
 }
 
-func publishNow(t testing.TB, c *testClient, topic, payload string, qos byte) uint16 {
-	t.Helper()
+func publishNow(tb testing.TB, c *testClient, topic, payload string, qos byte) uint16 {
+	tb.Helper()
 	id, err := c.Publish(topic, []byte(payload), qos)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := c.Flush(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return id
 }
 
-func within(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
+func within(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	tb.Cleanup(cancel)
 	return ctx
 }
 
-func awaitWaiting(t testing.TB, s *mqtttest.Sink, n int) {
-	t.Helper()
-	if err := s.AwaitWaiting(within(t), n); err != nil {
-		t.Fatalf("wait for %d batches: %v", n, err)
+func awaitWaiting(tb testing.TB, s *mqtttest.Sink, n int) {
+	tb.Helper()
+	if err := s.AwaitWaiting(within(tb), n); err != nil {
+		tb.Fatalf("wait for %d batches: %v", n, err)
 	}
 }
 
-func subscribe(t testing.TB, c *testClient, filter string, qos byte) {
-	t.Helper()
-	if err := c.Subscribe(within(t), filter, qos); err != nil {
-		t.Fatal(err)
+func subscribe(tb testing.TB, c *testClient, filter string, qos byte) {
+	tb.Helper()
+	if err := c.Subscribe(within(tb), filter, qos); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-func awaitEnd(t testing.TB, c *testClient) {
-	t.Helper()
-	receive(t, c.Ended(), "the connection's end")
+func awaitEnd(tb testing.TB, c *testClient) {
+	tb.Helper()
+	receive(tb, c.Ended(), "the connection's end")
 }
 
 func TestBroker_acksAfterCommit(t *testing.T) {

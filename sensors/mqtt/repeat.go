@@ -17,7 +17,7 @@ type brokerSession struct {
 	pages     [seenPages]*[seenPerPage]journalled
 }
 
-// journalled is the latest message of QoS 1 with a packet id.
+// journalled is the latest message with a packet id of QoS 1, or of QoS 2 that only some routes could journal.
 type journalled struct {
 	hash uint64
 	mask uint32 // the routes that journalled it; 0 = there was no message

@@ -290,7 +290,7 @@ func (c *Client) settle(id uint16) {
 func (c *Client) answer(head byte, id uint16) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, err := c.write.Write([]byte{head, 2, byte(id >> 8), byte(id)}); err != nil {
+	if _, err := c.write.Write(binary.BigEndian.AppendUint16([]byte{head, 2}, id)); err != nil {
 		return fmt.Errorf("answer: %w", err)
 	}
 	c.answered = true

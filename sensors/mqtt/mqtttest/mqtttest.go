@@ -123,7 +123,7 @@ func (c *Client) connect() error {
 	if !o.Keep {
 		flags |= 0x02
 	}
-	body := []byte{0, 4, 'M', 'Q', 'T', 'T', 4, 0, byte(o.KeepAlive >> 8), byte(o.KeepAlive)}
+	body := binary.BigEndian.AppendUint16([]byte{0, 4, 'M', 'Q', 'T', 'T', 4, 0}, o.KeepAlive)
 	body = appendString(body, o.ClientID)
 	if o.Username != "" {
 		flags |= 0x80
@@ -194,11 +194,7 @@ func AppendPacket(dst []byte, head byte, body []byte) []byte {
 }
 
 func appendLength(dst []byte, n int) []byte {
-	for n >= 0x80 {
-		dst = append(dst, byte(n)|0x80)
-		n >>= 7
-	}
-	return append(dst, byte(n))
+	return binary.AppendUvarint(dst, uint64(n)) //nolint:gosec // not negative
 }
 
 func appendString(dst []byte, s string) []byte {
