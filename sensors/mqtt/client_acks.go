@@ -43,16 +43,23 @@ type clientAcks struct {
 
 func newClientAcks() *clientAcks { return &clientAcks{wake: make(chan struct{}, 1)} }
 
-// expect takes the next place for a message of QoS 1 or 2.
-func (a *clientAcks) expect(id uint16, qos byte) uint64 {
+// clientMaxUnsettled is how many messages can wait on one connection: each has a packet id of its own.
+const clientMaxUnsettled = 65535
+
+// expect takes the next place for a message of QoS 1 or 2; false when more wait than a broker may send.
+func (a *clientAcks) expect(id uint16, qos byte) (ticket uint64, ok bool) {
 	kind := byte(packets.Puback)
 	if qos == 2 {
 		kind = packets.Pubrec
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	waiting := len(a.order) - a.head
+	if waiting >= clientMaxUnsettled {
+		return 0, false
+	}
 	a.order = append(a.order, clientAck{id: id, kind: kind})
-	return a.passed + uint64(len(a.order)-a.head) - 1 //nolint:gosec // not negative
+	return a.passed + uint64(waiting), true //nolint:gosec // not negative
 }
 
 // settle marks the place as done and makes due what is done from the front on.

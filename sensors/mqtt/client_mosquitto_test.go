@@ -212,7 +212,7 @@ func TestClient_boundsMessagesInFlight(t *testing.T) {
 	clientEventually(t, "the window is full", func() bool { return sink.waiting() == config.MaxInflight })
 
 	since := run.client.Status().Since
-	stays := time.NewTimer(4 * time.Second) // more than the keep-alives of both sides
+	stays := time.NewTimer(3 * time.Second) // more than the keep-alives of both sides
 	defer stays.Stop()
 	<-stays.C
 	if s := run.client.Status(); s.State != "connected" || s.Since != since {

@@ -48,7 +48,12 @@ func (c *Client) receive(ctx context.Context, conn *clientConn, m paho.Message) 
 	msg := &clientMessage{client: c, size: size, origin: sensors.Origin{
 		Client: c.config.Broker, Hash: clientHash(m.Topic(), m.Payload()), PacketID: m.MessageID(),
 	}}
-	receipt := clientReceipt{conn: conn, ticket: conn.acks.expect(m.MessageID(), m.Qos())}
+	ticket, ok := conn.acks.expect(m.MessageID(), m.Qos())
+	if !ok {
+		conn.fail(errors.New("broker sent more messages at once than there are packet ids"))
+		return
+	}
+	receipt := clientReceipt{conn: conn, ticket: ticket}
 	if m.Duplicate() && c.seen != nil && c.session.unknown(m.MessageID()) &&
 		c.seen.Journalled(c.config.Name, msg.origin.Client, msg.origin.PacketID, msg.origin.Hash) {
 		c.tally.Repeat(size)
@@ -73,7 +78,8 @@ func (c *Client) keep(ctx context.Context, msg *clientMessage, m paho.Message, c
 		c.tally.Decoded(msg.size, 0)
 	}
 	if !ok || len(batch.Readings) == 0 {
-		c.session.finish(msg, false).settle() // nothing to keep: acknowledged, and counted if it comes again
+		owed, _ := c.session.finish(msg, false)
+		owed.settle() // nothing to keep: acknowledged, and counted again if it comes again
 		return
 	}
 	batch.Origin = &msg.origin
@@ -95,7 +101,7 @@ func (c *Client) keep(ctx context.Context, msg *clientMessage, m paho.Message, c
 
 // giveUp forgets a message that was not handed over and returns its connection.
 func (c *Client) giveUp(msg *clientMessage) *clientConn {
-	owed := c.session.finish(msg, false)
+	owed, _ := c.session.finish(msg, false)
 	if owed.conn != nil {
 		owed.conn.acks.abandon(owed.ticket)
 	}
@@ -105,9 +111,12 @@ func (c *Client) giveUp(msg *clientMessage) *clientConn {
 // done is told by the sink when the message's readings are durable, or that they are not.
 func (m *clientMessage) done(err error) {
 	m.client.window.release(m.size)
-	owed := m.client.session.finish(m, err == nil)
+	owed, also := m.client.session.finish(m, err == nil)
 	if err == nil {
 		owed.settle()
+		for _, r := range also {
+			r.settle()
+		}
 	} else if owed.conn != nil {
 		owed.conn.acks.abandon(owed.ticket)
 		owed.conn.fail(storageFault(err))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -193,8 +194,10 @@ func TestClient_repeatWaitsForTheFirstsCommit(t *testing.T) {
 	b.publish(3, false, "30")
 	clientEventually(t, "the new one waits", func() bool { return sink.waiting() == 3 })
 	clientEventually(t, "all are counted", func() bool { return run.client.Status().Offered == 5 })
+	b.publish(3, true, "30") // on the same connection, before an answer was due
+	clientEventually(t, "that is counted", func() bool { return run.client.Status().Offered == 6 })
 	sink.release()
-	b.wantAcks(1, 2, 3)
+	b.wantAcks(1, 2, 3, 3)
 	if diff := cmp.Diff(map[int64]int{10: 1, 20: 1, 30: 1}, sink.stored); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
@@ -208,7 +211,7 @@ func TestClient_repeatWaitsForTheFirstsCommit(t *testing.T) {
 	c.close()
 	d := s.accept(true, false)
 	d.publish(4, true, "40")
-	clientEventually(t, "the repeat is counted", func() bool { return run.client.Status().Repeats == 3 })
+	clientEventually(t, "the repeat is counted", func() bool { return run.client.Status().Repeats == 4 })
 	sink.fail(errors.New("disk full"))
 	sink.release()
 	if _, err := packets.ReadPacket(d.r); err == nil {
@@ -265,6 +268,38 @@ func TestClient_acknowledgesInTheOrderOfArrival(t *testing.T) {
 	clientEventually(t, "both wait", func() bool { return sink.waiting() == 2 && run.client.Status().Offered == 3 })
 	sink.release()
 	a.wantAcks(9, 5, 7)
+}
+
+func TestClient_pingsWhileTheLineIsFull(t *testing.T) {
+	s := newClientScript(t)
+	config := clientTestConfig(s.url())
+	config.MaxInflight, config.KeepAlive = 2, time.Second
+	sink := newClientSink(t)
+	sink.hold()
+	startClient(t, config, sink, nil)
+	a := s.accept(false, true)
+	for id := range uint16(20) {
+		a.publish(id+1, false, strconv.Itoa(int(id)))
+	}
+	for range 4 { // whose answers nobody reads
+		if p, ok := a.read().(*packets.PingreqPacket); !ok {
+			t.Fatalf("got %v, want a ping", p)
+		}
+		a.send(&packets.PingrespPacket{FixedHeader: packets.FixedHeader{MessageType: packets.Pingresp}})
+	}
+	sink.release()
+	for want := uint16(1); want <= 20; {
+		switch p := a.read().(type) {
+		case *packets.PubackPacket:
+			if p.MessageID != want {
+				t.Fatalf("acknowledged %d, want %d", p.MessageID, want)
+			}
+			want++
+		case *packets.PingreqPacket:
+		default:
+			t.Fatalf("got %v", p)
+		}
+	}
 }
 
 func TestClient_subscribesOncePerSession(t *testing.T) {

@@ -24,8 +24,9 @@ type clientMessage struct {
 	origin sensors.Origin
 	size   int // what the window is charged
 
-	journalled bool          // guarded by clientSession.mu
-	owed       clientReceipt // guarded by clientSession.mu: who waits for the commit
+	journalled bool            // guarded by clientSession.mu
+	owed       clientReceipt   // guarded by clientSession.mu: who waits for the commit
+	also       []clientReceipt // guarded by clientSession.mu: and who else, on the same connection
 }
 
 // clientSession remembers what of the broker's session was journalled, by packet id: only so can a
@@ -74,7 +75,11 @@ func (s *clientSession) take(m *clientMessage, dup bool, receipt clientReceipt) 
 		if have.journalled {
 			return clientRepeat
 		}
-		have.owed = receipt
+		if have.owed.conn == receipt.conn {
+			have.also = append(have.also, receipt) // the broker did not wait for a new connection
+		} else {
+			have.owed, have.also = receipt, nil
+		}
 		return clientWaiting
 	}
 	m.owed = receipt
@@ -87,8 +92,8 @@ func (s *clientSession) take(m *clientMessage, dup bool, receipt clientReceipt) 
 	return clientFresh
 }
 
-// finish records the outcome for m and returns the receipt that was owed.
-func (s *clientSession) finish(m *clientMessage, journalled bool) clientReceipt {
+// finish records the outcome for m and returns who waited for it: one receipt, and rarely more.
+func (s *clientSession) finish(m *clientMessage, journalled bool) (owed clientReceipt, also []clientReceipt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if journalled {
@@ -96,7 +101,7 @@ func (s *clientSession) finish(m *clientMessage, journalled bool) clientReceipt 
 	} else if s.byID[m.origin.PacketID] == m {
 		delete(s.byID, m.origin.PacketID)
 	}
-	owed := m.owed
-	m.owed = clientReceipt{}
-	return owed
+	owed, also = m.owed, m.also
+	m.owed, m.also = clientReceipt{}, nil
+	return owed, also
 }

@@ -30,6 +30,7 @@ const startTimeout = 20 * time.Second
 type Config struct {
 	Persistence bool              // keep sessions and messages in the folder, saved at every change
 	Users       map[string]string // passwords; nil = anonymous
+	Quiet       bool              // log no packets: faster
 	Lines       []string          // added to the configuration, such as "max_inflight_messages 20"
 }
 
@@ -73,8 +74,13 @@ func New(dir string, c Config) (*Broker, error) {
 	b := &Broker{path: path, dir: dir, port: port, log: &tail{}}
 	lines := []string{
 		fmt.Sprintf("listener %d 127.0.0.1", port),
-		"log_dest stderr", "log_type all", "sys_interval 0",
+		"log_dest stderr", "sys_interval 0",
 		fmt.Sprintf("persistence %t", c.Persistence),
+	}
+	if c.Quiet {
+		lines = append(lines, "log_type error", "log_type warning", "log_type notice", "log_type information")
+	} else {
+		lines = append(lines, "log_type all")
 	}
 	if os.Geteuid() == 0 {
 		lines = append(lines, "user root") // else it gives up the right to write into dir
