@@ -55,11 +55,6 @@ func (l *line) build() error {
 		}
 		collections = append(collections, made)
 	}
-	if l.db.Opened().Copied {
-		if err := l.db.RenewMarker(); err != nil {
-			return err
-		}
-	}
 	cfg := ingest.Config{Hold: !l.cfg.Store.Sync(), Interval: l.cfg.Store.Interval, AckMaxWait: l.cfg.Store.AckMaxWait}
 	l.pipeline = ingest.New(cfg, l.db, collections, l.synced, l.log.With("part", "ingest"))
 	for i := range l.cfg.Source.Serial {
@@ -73,12 +68,8 @@ func (l *line) build() error {
 		}
 	}
 	if l.cfg.MQTT.Broker.Listen != "" {
-		broker, err := mqtt.NewBroker(l.cfg.MQTT.Broker, l.routes, l.doors, l.clock,
+		l.broker = mqtt.NewBroker(l.cfg.MQTT.Broker, l.routes, l.doors, l.clock,
 			mqtt.BrokerOptions{PassQoS0AtOnce: cfg.Hold, Log: l.log.With("part", "broker")})
-		if err != nil {
-			return err
-		}
-		l.broker = broker
 	}
 	return nil
 }
