@@ -40,7 +40,7 @@ type Config struct {
 
 // Gateway is the section [gateway].
 type Gateway struct {
-	Name         string `toml:"name"`          // for people; the key is what identifies a gateway
+	Name         string `toml:"name"`          // for people, default the machine's; the key is what identifies a gateway
 	DataDir      string `toml:"data_dir"`      // the store
 	IdentityFile string `toml:"identity_file"` // the key
 	TrustClock   bool   `toml:"trust_clock"`   // take the clock as right though the kernel does not say so

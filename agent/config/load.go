@@ -46,7 +46,7 @@ func Load(path string) (*Config, []Fault, error) {
 	if err != nil {
 		return nil, nil, &FileError{Path: path, Err: err}
 	}
-	l := loader{dir: dir, lookup: os.LookupEnv, stat: os.Stat}
+	l := loader{dir: dir, lookup: os.LookupEnv, stat: os.Stat, hostname: HostName()}
 	for _, name := range append([]string{path}, names...) {
 		text, err := os.ReadFile(name) //nolint:gosec // the user names the configuration
 		if err != nil {
@@ -88,12 +88,15 @@ type loader struct {
 	files  []source
 	lookup func(string) (string, bool)
 	stat   func(string) (fs.FileInfo, error)
+
+	hostname string // the gateway's name when none is configured
 }
 
 func (l *loader) load() (*Config, []Fault, error) {
 	var faults, warnings []Fault
 	report := func(f Fault) { faults = append(faults, f) }
 	cfg := Default()
+	cfg.Gateway.Name = l.hostname
 	names := make([]string, 0, len(l.files))
 	broken := false
 	for _, file := range l.files {
@@ -150,4 +153,13 @@ func isPath(key string) bool {
 // hasFault reports whether a fault stands at key already.
 func hasFault(faults []Fault, at pos, key string) bool {
 	return slices.ContainsFunc(faults, func(f Fault) bool { return f.File == at.file && f.Line == at.line && f.Key == key })
+}
+
+// HostName returns this machine's name as a gateway's default name.
+func HostName() string {
+	name, err := os.Hostname()
+	if err != nil || CheckGatewayName(name) != nil {
+		return "gateway"
+	}
+	return name
 }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/skerry-edge/skerry/sensors"
 	"github.com/skerry-edge/skerry/sensors/decode"
 	"github.com/skerry-edge/skerry/sensors/mqtt"
 )
@@ -87,10 +88,23 @@ func (v *validator) validate() {
 	v.sources()
 }
 
+// CheckGatewayName reports why name cannot name a gateway: it has 1 to 64 bytes of UTF-8 without control characters.
+func CheckGatewayName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("is empty")
+	case len(name) > maxGatewayName:
+		return fmt.Errorf("has %d bytes, want at most %d", len(name), maxGatewayName)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return errors.New("has control characters or is not UTF-8")
+	}
+	return nil
+}
+
 // validate reports the faults of [gateway].
 func (g Gateway) validate(report func(key, what, hint string)) {
-	if len(g.Name) > maxGatewayName || !utf8.ValidString(g.Name) || strings.ContainsFunc(g.Name, unicode.IsControl) {
-		report("name", "is no name", fmt.Sprintf("want at most %d bytes of text", maxGatewayName))
+	if err := CheckGatewayName(g.Name); err != nil {
+		report("name", err.Error(), "")
 	}
 	if g.DataDir == "" {
 		report("data_dir", "is empty", `write data_dir = "data"`)
@@ -138,11 +152,13 @@ func (v *validator) sources() {
 		s.Door.Validate(one.report)
 		v.source(one, names)
 		v.door(one, s.Door, clients)
+		v.templates(one, s.Door.Topics)
 	}
 	for i, s := range v.cfg.Source.Serial {
 		one := v.named("serial", i, s.Port.Name, s.Decode, s.Target)
 		s.Port.Validate(one.report)
 		v.source(one, names)
+		v.templates(one, nil)
 	}
 }
 
@@ -203,6 +219,48 @@ func (v *validator) door(s namedSource, door mqtt.SourceConfig, clients map[stri
 			`name the level, as in "site/{site}/temp", or use {topic} or {topic.2} in series or tags`)
 	}
 	v.secretFile(s, "password_file", door.PasswordFile)
+}
+
+// templates checks what the decoder can only check together with the topics. It waits until the rest is right.
+func (v *validator) templates(s namedSource, topics []string) {
+	if len(v.refused)+len(v.faults) > 0 {
+		return
+	}
+	patterns := make([]sensors.TopicPattern, 0, len(topics))
+	for _, text := range topics {
+		pattern, err := sensors.ParseTopicPattern(text)
+		if err != nil {
+			return // told by the door
+		}
+		patterns = append(patterns, pattern)
+	}
+	_, err := decode.New(s.decode, s.name, patterns, sensors.Milliseconds, sensors.NewTable())
+	for _, one := range leaves(err) {
+		key, what, found := strings.Cut(one.Error(), ": ")
+		if !found || strings.ContainsAny(key, " \"") {
+			key, what = "", one.Error()
+		}
+		s.report(key, what, "")
+	}
+}
+
+// leaves returns the errors that err joins, without what wraps them.
+func leaves(err error) []error {
+	switch wrapped := err.(type) { //nolint:errorlint // it walks the tree itself
+	case nil:
+		return nil
+	case interface{ Unwrap() []error }:
+		var all []error
+		for _, one := range wrapped.Unwrap() {
+			all = append(all, leaves(one)...)
+		}
+		return all
+	default:
+		if inner := errors.Unwrap(err); inner != nil {
+			return leaves(inner)
+		}
+		return []error{err}
+	}
 }
 
 // secretFile warns of a file with a secret that is not there or that everyone may read.

@@ -1,0 +1,55 @@
+// Command skerry runs an edge gateway and shows what it keeps.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	// Writes to a closed pipe return EPIPE from here on, so that `skerry query … | head` ends quietly and an agent
+	// outlives the reader of its log.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := drainOnSignal(context.Background(), os.Stderr)
+	code := execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code) //nolint:forbidigo // main is where the program exits
+}
+
+// errInterrupted is the cause of a context that a signal ended.
+var errInterrupted = errors.New("interrupted")
+
+// drainOnSignal returns a context that ends at the first SIGINT or SIGTERM; the second one aborts the program. stop
+// waits for the goroutine that watches.
+func drainOnSignal(parent context.Context, stderr io.Writer) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	quit, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		for range 2 {
+			select {
+			case <-quit:
+				return
+			case <-signals:
+			}
+			if ctx.Err() != nil {
+				_, _ = fmt.Fprintln(stderr, "error: aborted by a second signal")
+				os.Exit(exitFailure) //nolint:forbidigo // the second signal does not wait for anything
+			}
+			cancel(errInterrupted)
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(quit)
+		<-watched
+		cancel(nil)
+	}
+}

@@ -1,0 +1,17 @@
+// Package configs holds the sample configurations.
+package configs
+
+import (
+	_ "embed"
+	"strconv"
+	"strings"
+)
+
+//go:embed skerry.toml
+var sample string //nolint:gochecknoglobals // go:embed sets only a package's variable
+
+// Sample returns the configuration that `skerry init` writes for a gateway named name: it runs as it is, without a source, and
+// explains the rest in comments. name must not have control characters.
+func Sample(name string) []byte {
+	return []byte(strings.ReplaceAll(sample, `"@NAME@"`, strconv.Quote(name)))
+}
