@@ -5,8 +5,6 @@ import (
 	"math"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/skerry-edge/skerry/crdt/columns/columnstest"
 	"github.com/skerry-edge/skerry/sensors"
 )
@@ -35,30 +33,6 @@ func (n *numbered) lookup(number uint32, _ sensors.Type) (*sensors.Series, error
 		return nil, fmt.Errorf("no series %d", number)
 	}
 	return n.by[number], nil
-}
-
-func TestEncoder_keepsJitter(t *testing.T) {
-	table := sensors.NewTable()
-	enc, _ := NewEncoder()
-	dec, _ := NewDecoder()
-	for _, n := range []int{1, 10, 100, 1000, 4096, 100000} {
-		for kind, make := range generators() {
-			rs := make(n, 50, 1, table)
-			names := number(rs)
-			payload, err := enc.Encode(nil, rs, names.number)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := dec.Decode(nil, payload, uint32(n), math.MinInt64, math.MaxInt64, names.lookup)
-			if err != nil {
-				t.Fatal(kind, n, err)
-			}
-			if diff := cmp.Diff(rs, got, cmp.Comparer(func(a, b *sensors.Series) bool { return a == b })); diff != "" {
-				t.Fatal(kind, n, diff)
-			}
-			t.Logf("%s %d: %.3f", kind, n, float64(len(payload))/float64(n))
-		}
-	}
 }
 
 func generators() map[string]func(n, series int, seed uint64, table *sensors.Table) []sensors.Reading {

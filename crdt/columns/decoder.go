@@ -69,14 +69,14 @@ func (d *Decoder) decode(dst []sensors.Reading, payload []byte, count uint32, w 
 	switch {
 	case count == 0 && len(payload) == 1 && payload[0] == 0:
 		return dst, nil
-	case count == 0 || count > MaxReadings || uint64(count)>>readingsPerByteLog > uint64(len(payload)):
+	case count == 0 || count > MaxReadings || len(payload) == 0 || uint64(count)>>readingsPerByteLog > uint64(len(payload)):
 		return dst, corrupt(fmt.Sprintf("%d bytes cannot hold %d readings", len(payload), count))
 	}
 	if err := d.open(payload, count); err != nil {
 		return dst, err
 	}
 	h := firstHead()
-	for left := int(count); left > 0; { //nolint:gosec // at most MaxReadings
+	for left := int(count); left > 0; {
 		if err := h.next(&d.lanes[0], left); err != nil {
 			return dst, err
 		}
@@ -125,7 +125,7 @@ func (d *Decoder) open(payload []byte, count uint32) error {
 		return corrupt("it has no heads")
 	}
 	src = src[n:]
-	d.tokens = slices.Grow(d.tokens[:0], int(heads))[:heads] //nolint:gosec // at most MaxInflated
+	d.tokens = slices.Grow(d.tokens[:0], int(heads))[:heads]
 	src, err := d.source.open(&d.lanes[0], d.tokens, src)
 	if err != nil {
 		return err
@@ -157,17 +157,16 @@ func padding(rest []byte, size int, count uint32) error {
 
 // openLanes reads the heads once, to learn how many numbers the other lanes have, and opens them.
 func (d *Decoder) openLanes(src []byte, count uint32) ([]byte, error) {
-	var counts [maxLane + 1]uint64
-	firsts := 0
-	heads := d.lanes[0]
+	var counts [maxLane + 1]int
+	heads, firsts := d.lanes[laneHeads], 0
 	h := firstHead()
-	for left := int(count); left > 0; left -= h.length { //nolint:gosec // at most MaxReadings
+	for left := int(count); left > 0; left -= h.length {
 		if err := h.next(&heads, left); err != nil {
 			return nil, err
 		}
-		counts[h.lanes[0]] += uint64(h.timeNumbers())
+		counts[h.lanes[0]] += h.timeNumbers()
 		firsts += h.firstNumbers()
-		counts[h.lanes[1]] += uint64(h.valueNumbers())
+		counts[h.lanes[1]] += h.valueNumbers()
 	}
 	if heads.rest() != 0 {
 		return nil, corrupt("there are heads after the last run")
@@ -175,8 +174,8 @@ func (d *Decoder) openLanes(src []byte, count uint32) ([]byte, error) {
 	if counts[laneHeads] != 0 || counts[laneFirsts] != 0 {
 		return nil, corrupt("a run uses a lane of heads")
 	}
-	counts[laneFirsts] = uint64(firsts) //nolint:gosec // not negative
-	total := uint64(len(d.tokens))
+	counts[laneFirsts] = firsts
+	total := len(d.tokens)
 	for _, n := range counts {
 		total += n
 	}
@@ -184,11 +183,11 @@ func (d *Decoder) openLanes(src []byte, count uint32) ([]byte, error) {
 		return nil, corrupt("its lanes are too long")
 	}
 	used := len(d.tokens)
-	d.tokens = slices.Grow(d.tokens, int(total)-used)[:total] //nolint:gosec // at most MaxInflated
+	d.tokens = slices.Grow(d.tokens, total-used)[:total]
 	d.lanes[0].tokens = d.tokens[:used]
 	var err error
 	for lane := laneFirsts; lane <= maxLane; lane++ {
-		n := int(counts[lane]) //nolint:gosec // at most MaxInflated
+		n := counts[lane]
 		if src, err = d.source.open(&d.lanes[lane], d.tokens[used:used+n], src); err != nil {
 			return nil, err
 		}

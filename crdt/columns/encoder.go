@@ -186,7 +186,7 @@ func (e *Encoder) write(dst []byte, rs []sensors.Reading) ([]byte, error) {
 		dst, err = e.lane(dst, e.firsts)
 	}
 	for lane := laneRuns; err == nil && lane <= lanes; lane++ {
-		dst, err = e.numberedLane(dst, uint8(lane)) //nolint:gosec // at most maxLane
+		dst, err = e.numberedLane(dst, uint8(lane))
 	}
 	if err == nil && len(e.values.text) > 0 {
 		dst, err = e.text(dst)
@@ -274,7 +274,7 @@ func (r *run) parts() [2]span { return [2]span{r.time.out, r.value.out} }
 func (e *Encoder) text(dst []byte) ([]byte, error) {
 	text := e.values.text
 	dst = binary.AppendUvarint(dst, uint64(len(text)))
-	if len(text) >= zstdFrom {
+	if len(text) >= textFrom {
 		frame, err := e.writer.zstd.deflate(text)
 		if err != nil {
 			return dst, err

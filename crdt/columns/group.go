@@ -106,7 +106,7 @@ func (g *grouper) order() error {
 	}
 	g.starts = g.starts[:len(g.groups)]
 	for i := range g.groups {
-		g.groups[i].next = uint32(i) //nolint:gosec // at most MaxReadings
+		g.groups[i].next = uint32(i)
 	}
 	byNumber := func(a, b group) int { return cmp.Compare(a.number, b.number) }
 	if !slices.IsSortedFunc(g.groups, byNumber) {
@@ -133,11 +133,11 @@ func (g *grouper) move(rs []sensors.Reading) {
 	}
 	for i := range place {
 		to := place[i]
-		if to == uint32(i) { //nolint:gosec // at most MaxReadings
+		if to == uint32(i) {
 			continue
 		}
 		r := rs[i]
-		for to != uint32(i) { //nolint:gosec // at most MaxReadings
+		for to != uint32(i) {
 			rs[to], r = r, rs[to]
 			to, place[to] = place[to], to
 		}

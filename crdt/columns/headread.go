@@ -55,14 +55,14 @@ func (s *headState) next(l *laneReader, left int) error {
 func (s *headState) readTime(l *laneReader) bool {
 	shape, lane := l.next(), l.next()
 	flags := shape / shapeModes
-	t := timesPlan{mode: int(shape % shapeModes), step: s.time.step} //nolint:gosec // below 8
+	t := timesPlan{mode: int(shape % shapeModes), step: s.time.step}
 	allowed := uint64(0)
 	switch t.mode {
 	case timesSame:
 		allowed = shapeFrom
 		fallthrough
 	case timesSubset, timesFollow:
-		t.timeline = int(min(l.next(), MaxReadings)) //nolint:gosec // at most MaxReadings
+		t.timeline = int(min(l.next(), MaxReadings))
 	case timesSlots:
 		allowed = shapeFraction | shapeAnchor
 		fallthrough
@@ -83,7 +83,7 @@ func (s *headState) readTime(l *laneReader) bool {
 		t.frac = uint16(frac)
 	}
 	if flags&shapeFrom != 0 {
-		t.from = int(min(l.next(), MaxReadings)) //nolint:gosec // at most MaxReadings
+		t.from = int(min(l.next(), MaxReadings))
 	}
 	s.time, s.lanes[0] = t, uint8(lane)
 	return true
@@ -93,9 +93,9 @@ func (s *headState) readValue(l *laneReader) bool {
 	shape, more := l.next(), l.next()
 	flags := shape / shapeFlags
 	v := valuesPlan{
-		kind:     int(shape % shapeKinds),                             //nolint:gosec // below 8
-		predict:  int(shape / shapeKinds % (shapeFlags / shapeKinds)), //nolint:gosec // below 4
-		exponent: int(min(more>>4, maxExponent+1)),                    //nolint:gosec // small
+		kind:     int(shape % shapeKinds),
+		predict:  int(shape / shapeKinds % (shapeFlags / shapeKinds)),
+		exponent: int(min(more>>4, maxExponent+1)),
 		step:     1,
 		patched:  flags&shapePatches != 0,
 	}
@@ -111,7 +111,7 @@ func (s *headState) readValue(l *laneReader) bool {
 	if flags&shapeDrift != 0 {
 		v.drift = unzigzag(l.next())
 	}
-	s.value, s.lanes[1] = v, uint8(more&maxLane) //nolint:gosec // at most maxLane
+	s.value, s.lanes[1] = v, uint8(more&maxLane)
 	return true
 }
 
@@ -145,7 +145,7 @@ func (s *headState) readRun(l *laneReader) bool {
 	switch v.kind {
 	case kindBool:
 		flips := l.next()
-		v.first, v.many = int64(flips&1), flips>>1 //nolint:gosec // 0 or 1
+		v.first, v.many = int64(flips&1), flips>>1
 		return v.many < n
 	case kindString:
 		v.many = l.next()

@@ -12,7 +12,10 @@ const (
 	codingRANS   = 16 // plus log: table, states, words
 )
 
-const zstdFrom = 64 // tokens or bytes: below, a frame cannot win
+const (
+	zstdFrom = 256 // tokens: below, a frame hardly ever wins
+	textFrom = 48  // the same, for bytes of text
+)
 
 // laneWriter packs lanes.
 type laneWriter struct {
@@ -30,7 +33,7 @@ type laneWriter struct {
 func (w *laneWriter) appendLane(dst []byte, tokens []byte) ([]byte, error) {
 	w.hist.reset()
 	w.hist.add(tokens)
-	width := bits.Len(uint(max(w.hist.used-1, 0))) //nolint:gosec // not negative
+	width := bits.Len8(uint8(max(w.hist.used-1, 0))) //nolint:gosec // at most 255
 	best := (len(tokens)*width + 7) / 8
 	log, size := w.plan(len(tokens))
 	if log == 0 || size >= best {
@@ -38,7 +41,7 @@ func (w *laneWriter) appendLane(dst []byte, tokens []byte) ([]byte, error) {
 	} else {
 		best = size
 	}
-	if len(tokens) >= zstdFrom && best > zstdFrom/4 {
+	if len(tokens) >= zstdFrom && best > zstdFrom/16 {
 		frame, err := w.zstd.deflate(tokens)
 		if err != nil {
 			return dst, err
@@ -50,11 +53,11 @@ func (w *laneWriter) appendLane(dst []byte, tokens []byte) ([]byte, error) {
 		}
 	}
 	if log == 0 {
-		dst = append(dst, byte(codingPacked+width))
-		return w.appendPacked(dst, tokens, uint(width)), nil //nolint:gosec // at most 8
+		dst = append(dst, byte(codingPacked+width)) //nolint:gosec // at most 8
+		return w.appendPacked(dst, tokens, uint(width)), nil
 	}
 	w.freqs.normalise(&w.hist, log)
-	dst = append(dst, byte(codingRANS+log)) //nolint:gosec // at most 28
+	dst = append(dst, byte(codingRANS+log))
 	w.bits.buf = dst
 	w.freqs.appendTo(&w.bits)
 	dst = w.bits.flush()
@@ -108,6 +111,9 @@ func (w *laneWriter) plan(n int) (log uint, size int) {
 		w.table = w.bits.flush()
 		w.bits.buf = nil
 		bytes := int(sum>>11) + len(w.table) + states - 1
+		if log != 0 && bytes > size+2 {
+			break // it only grows from here
+		}
 		if log == 0 || bytes < size {
 			log, size = try, bytes
 		}
@@ -243,10 +249,12 @@ func readPacked(tokens, src []byte, width uint) ([]byte, error) {
 
 func (d *laneSource) readZstd(tokens, src []byte) ([]byte, error) {
 	size, n := binary.Uvarint(src)
-	if n <= 0 || size > uint64(len(src)-n) {
+	if n <= 0 {
 		return nil, corrupt("a frame ends early")
 	}
-	src = src[n:]
+	if src = src[n:]; size > uint64(len(src)) {
+		return nil, corrupt("a frame ends early")
+	}
 	if err := d.zstd.inflate(tokens, src[:size]); err != nil {
 		return nil, err
 	}

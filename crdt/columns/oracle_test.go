@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -39,6 +40,11 @@ type oracleError string
 
 func (e oracleError) Error() string { return string(e) }
 
+// refuse ends the oracle. It stays plain by leaving the way out to recover.
+func refuse(why string) {
+	panic(oracleError(why)) //nolint:forbidigo // oracle recovers
+}
+
 func oracle(payload []byte, count uint32) (rs []oracleReading, err error) {
 	defer func() {
 		switch r := recover().(type) {
@@ -62,6 +68,13 @@ type oracleState struct {
 	text      []byte
 	timelines [][]int64
 	anchor    int64
+	seen      map[string]bool // for the tests: what occurs
+}
+
+func (o *oracleState) saw(what string, code uint64) {
+	if o.seen != nil {
+		o.seen[fmt.Sprint(what, " ", code)] = true
+	}
 }
 
 func (o *oracleState) byte() byte {
@@ -73,7 +86,7 @@ func (o *oracleState) byte() byte {
 func (o *oracleState) uvarint() uint64 {
 	v, n := binary.Uvarint(o.src)
 	if n <= 0 {
-		panic(oracleError("varint"))
+		refuse("varint")
 	}
 	o.src = o.src[n:]
 	return v
@@ -107,7 +120,9 @@ func (o *oracleState) lane(n int) []uint64 {
 		return nil
 	}
 	tokens := make([]byte, n)
-	switch coding := int(o.byte()); {
+	coding := int(o.byte())
+	o.saw("coding", uint64(coding))
+	switch {
 	case coding <= 8:
 		size := (n*coding + 7) / 8
 		b := bitsLow{src: o.src[:size]}
@@ -120,10 +135,10 @@ func (o *oracleState) lane(n int) []uint64 {
 	case coding >= 21 && coding <= 28:
 		o.rans(tokens, coding-16)
 	default:
-		panic(oracleError("coding"))
+		refuse("coding")
 	}
 	if len(tokens) != n {
-		panic(oracleError("length of a lane"))
+		refuse("length of a lane")
 	}
 	values := make([]uint64, n)
 	b := bitsLow{src: o.src}
@@ -142,12 +157,12 @@ func (o *oracleState) lane(n int) []uint64 {
 func (o *oracleState) zstd(n int) []byte {
 	dec, err := zstd.NewReader(nil)
 	if err != nil {
-		panic(err)
+		refuse(err.Error())
 	}
 	defer dec.Close()
 	out, err := dec.DecodeAll(o.src[:n], nil)
 	if err != nil {
-		panic(err)
+		refuse(err.Error())
 	}
 	o.src = o.src[n:]
 	return out
@@ -183,7 +198,7 @@ func (o *oracleState) rans(tokens []byte, log int) {
 		start[s] = 1<<log - left
 		left -= share[s]
 		if left < 0 {
-			panic(oracleError("table"))
+			refuse("table")
 		}
 	}
 	o.src = o.src[(b.pos+7)/8:]
@@ -211,7 +226,7 @@ func (o *oracleState) rans(tokens []byte, log int) {
 	}
 	for _, x := range states {
 		if x != 1<<16 {
-			panic(oracleError("state"))
+			refuse("state")
 		}
 	}
 }
@@ -244,6 +259,7 @@ type oracleRun struct {
 func (o *oracleState) payload(count int) []oracleReading {
 	flags := o.byte()
 	tick := []int64{1, 1000, 1000000, 1000000000}[flags%4]
+	o.saw("tick", uint64(flags%4))
 	o.anchor = sign(o.uvarint())
 	o.lanes[0] = o.lane(int(o.uvarint()))
 	var runs []oracleRun
@@ -265,21 +281,26 @@ func (o *oracleState) payload(count int) []oracleReading {
 	}
 	if flags&4 != 0 {
 		size := int(o.uvarint())
-		if packed := int(o.uvarint()); packed > 0 {
+		packed := int(o.uvarint())
+		o.saw("text", uint64(min(packed, 1)))
+		if packed > 0 {
 			o.text = o.zstd(packed)
 		} else {
 			o.text, o.src = o.src[:size], o.src[size:]
 		}
 		if len(o.text) != size {
-			panic(oracleError("text"))
+			refuse("text")
 		}
+	}
+	if len(strings.Trim(string(o.src), "\x00")) > 0 {
+		refuse("padding")
 	}
 	var rs []oracleReading
 	for i := range runs {
 		rs = append(rs, o.run(&runs[i], tick)...)
 	}
 	if len(rs) != count {
-		panic(oracleError("count"))
+		refuse("count")
 	}
 	return rs
 }
@@ -292,6 +313,11 @@ func (o *oracleState) take(lane uint64) uint64 {
 
 func (o *oracleState) head(r oracleRun) oracleRun {
 	control := o.take(0)
+	for bit := range uint64(6) {
+		if control>>bit&1 != 0 {
+			o.saw("control", bit)
+		}
+	}
 	r.negative = control&1 != 0
 	r.number++
 	if control&2 != 0 {
@@ -303,6 +329,8 @@ func (o *oracleState) head(r oracleRun) oracleRun {
 	if control&8 != 0 {
 		shape := o.take(0)
 		r.timeMode, r.timeLane = shape%8, o.take(0)
+		o.saw("time mode", r.timeMode)
+		o.saw("time flags", shape/8)
 		r.timeline, r.from, r.fraction = 0, 0, 0
 		if r.timeMode <= 2 {
 			r.timeline = o.take(0)
@@ -320,6 +348,13 @@ func (o *oracleState) head(r oracleRun) oracleRun {
 	if control&16 != 0 {
 		shape, second := o.take(0), o.take(0)
 		r.kind, r.predict = shape%8, shape/8%4
+		o.saw("kind", r.kind)
+		o.saw("predict", r.predict)
+		for bit := range uint64(3) {
+			if shape>>(5+bit)&1 != 0 {
+				o.saw("value flag", bit)
+			}
+		}
 		r.valueLane, r.exponent = second%16, second/16
 		r.multiple, r.drift = 1, 0
 		if shape&32 != 0 {
@@ -519,7 +554,7 @@ func (o *oracleState) numbers(r *oracleRun, rs []oracleReading) {
 		}
 	}
 	at := uint64(0)
-	for i := uint64(0); i < r.many; i++ {
+	for range r.many {
 		at += o.take(r.valueLane)
 		rs[at].num = fromOrdered(toOrdered(rs[at].num) + sign(o.take(r.valueLane)))
 		at++

@@ -41,6 +41,12 @@ func (p *valuesPlanner) predict(m []int64) (valuesPlan, int) {
 	} {
 		if c.predict != was.predict || c.drift != was.drift || step != was.step {
 			costs[i] += shapeCost
+			if c.drift != 0 {
+				costs[i] += 2 * bits.Len64(zigzag(c.drift))
+			}
+			if c.predict == predictDouble {
+				costs[i] += shapeCost // rarely right, but in a short run it may look so
+			}
 		}
 		if c.predict == predictBase && !fits {
 			continue
@@ -90,7 +96,7 @@ func divide(d int64, step uint64) int64 {
 	if step>>63 != 0 {
 		return d >> 63 // the only multiples of 1<<63 are it and zero
 	}
-	return d / int64(step) //nolint:gosec // it fits
+	return d / int64(step)
 }
 
 // survey returns the greatest common divisor of all distances, zero if all are zero, and the least

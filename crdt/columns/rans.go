@@ -33,7 +33,7 @@ func (f *frequencies) normalise(h *histogram, log uint) {
 		if c > 0 {
 			share = max(1, (c<<log+int64(h.total)/2)/int64(h.total))
 		}
-		f.of[s] = uint16(share) //nolint:gosec // at most 1<<12
+		f.of[s] = uint16(share)
 		left -= share
 	}
 	for ; left > 0; left-- {
@@ -69,7 +69,7 @@ func (f *frequencies) appendTo(w *bitWriter) {
 			s += f.appendZeros(w, s+1)
 			continue
 		}
-		now := bits.Len(uint(share)) //nolint:gosec // positive
+		now := bits.Len(uint(share))
 		switch off := now - size; {
 		case off == 0:
 			w.add(0, 1)
@@ -99,13 +99,13 @@ func (f *frequencies) appendZeros(w *bitWriter, s int) int {
 		for more = 0; more < 3 && f.of[s+n] == 0; more++ {
 			n++
 		}
-		w.add(uint64(more), 2) //nolint:gosec // at most 3
+		w.add(uint64(more), 2)
 	}
 	return n
 }
 
 // firstSize is the size that the first share is relative to.
-func (f *frequencies) firstSize() int { return int(f.log) - 2 } //nolint:gosec // at most maxLog
+func (f *frequencies) firstSize() int { return int(f.log) - 2 }
 
 // read reads what appendTo wrote and reports whether it is a table.
 func (f *frequencies) read(r *bitReader, log uint) bool {
@@ -124,7 +124,7 @@ func (f *frequencies) read(r *bitReader, log uint) bool {
 			continue
 		}
 		size += off
-		if size < 1 || size > int(log)+1 { //nolint:gosec // at most maxLog
+		if size < 1 || size > int(log)+1 {
 			return false
 		}
 		share := 1<<(size-1) | int(r.take(uint(size-1))) //nolint:gosec // at most maxLog bits
@@ -253,7 +253,7 @@ func (d *ransDecoder) prepare(f *frequencies) {
 		share := uint32(f.of[s])
 		slots := d.slots[at : at+int(share)]
 		for i := range slots {
-			slots[i] = uint32(s) | uint32(i)<<8 | (share-1)<<20 //nolint:gosec // at most 255 and 1<<12
+			slots[i] = uint32(s) | uint32(i)<<8 | (share-1)<<20
 		}
 		at += int(share)
 	}

@@ -51,15 +51,15 @@ type codec struct {
 	dec *Decoder
 }
 
-func newCodec(t testing.TB) *codec {
-	t.Helper()
+func newCodec(tb testing.TB) *codec {
+	tb.Helper()
 	enc, err := NewEncoder()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	dec, err := NewDecoder()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &codec{enc, dec}
 }

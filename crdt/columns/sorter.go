@@ -66,13 +66,13 @@ func classOf(tokens []byte) uint8 {
 	mean := sum * 2 / uint64(len(tokens)) // in halves
 	switch {
 	case mean < 8: // below 4
-		return uint8(mean / 2) //nolint:gosec // small
+		return uint8(mean / 2)
 	case mean < 16:
-		return uint8(4 + (mean-8)/4) //nolint:gosec // small
+		return uint8(4 + (mean-8)/4)
 	case mean < 32:
-		return uint8(6 + (mean-16)/8) //nolint:gosec // small
+		return uint8(6 + (mean-16)/8)
 	case mean < 96:
-		return uint8(8 + (mean-32)/16) //nolint:gosec // small
+		return uint8(8 + (mean-32)/16)
 	case mean < 192:
 		return 12
 	}
@@ -95,13 +95,13 @@ func (l *laneSorter) merge() (lanes [maxClass]uint8, top int) {
 			if together := l.logs.cost(&joined); together <= cost+alone {
 				l.classes[into] = joined
 				cost = together
-				lanes[i] = uint8(top) //nolint:gosec // at most maxLane
+				lanes[i] = uint8(top)
 				continue
 			}
 		}
 		top++
 		into, cost = i, alone
-		lanes[i] = uint8(top) //nolint:gosec // at most maxLane
+		lanes[i] = uint8(top)
 	}
 	return lanes, top
 }

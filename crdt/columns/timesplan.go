@@ -120,7 +120,7 @@ func (p *timesPlanner) subset(t []int64) bool {
 				skipped++
 				continue
 			}
-			p.best = append(p.best, uint64(skipped)) //nolint:gosec // not negative
+			p.best = append(p.best, uint64(skipped))
 			skipped = 0
 		}
 		if len(p.best) == len(t) {
@@ -151,7 +151,7 @@ func (p *timesPlanner) own(t []int64) {
 	if guess.nice > 0 {
 		p.offerSlots(t, guess.nice, 0, 20)
 	}
-	if whole, frac := guess.exact>>16, uint16(guess.exact&0xffff); whole > 0 && frac > 0 && len(t) > 3 { //nolint:gosec // 16 bits
+	if whole, frac := guess.exact>>16, uint16(guess.exact&0xffff); whole > 0 && frac > 0 && len(t) > 3 {
 		p.offerSlots(t, whole, frac, 44)
 	}
 	p.offerFollow(t)
@@ -204,9 +204,9 @@ func (s *slots) advance(d int64) {
 	}
 	s.due += n * s.period
 	if s.frac > 0 {
-		acc := int64(s.acc) + n*int64(s.frac)
-		s.due += acc >> 16
-		s.acc = uint32(acc & 0xffff) //nolint:gosec // 16 bits
+		acc := int64(s.acc) + n&0xffff*int64(s.frac)
+		s.due += acc>>16 + n>>16*int64(s.frac) // exact for every n
+		s.acc = uint32(acc & 0xffff)
 	}
 }
 

@@ -39,7 +39,7 @@ func valueOf(token byte, extra uint64) uint64 {
 func zigzag(v int64) uint64 { return uint64(v)<<1 ^ uint64(v>>63) } //nolint:gosec // bits as they are
 
 // unzigzag undoes zigzag.
-func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) } //nolint:gosec // bits as they are
+func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
 
 // bitWriter appends bits to buf, the lowest bit of a byte first.
 type bitWriter struct {

@@ -134,7 +134,7 @@ func (d *Decoder) spell(indexes []uint64) error {
 		case index == 0 && next < len(d.known):
 			d.words[i] = d.known[next]
 			next++
-		case index == 0 || index > uint64(next): //nolint:gosec // not negative
+		case index == 0 || index > uint64(next):
 			return corrupt("a string is missing")
 		default:
 			d.words[i] = d.known[index-1]
@@ -152,6 +152,6 @@ func (d *Decoder) word(size uint64) (string, error) {
 		return "", corrupt("a string is too long")
 	}
 	from := d.at
-	d.at += int(size) //nolint:gosec // at most MaxString
+	d.at += int(size)
 	return d.text[from:d.at], nil
 }

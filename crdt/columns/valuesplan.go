@@ -67,8 +67,8 @@ type valuesPlanner struct {
 
 // ordered maps the bits of a float to an integer such that greater floats give greater integers.
 func ordered(b uint64) int64 {
-	v := int64(b)                      //nolint:gosec // bits as they are
-	return v ^ int64(uint64(v>>63)>>1) //nolint:gosec // all bits but the sign
+	v := int64(b) //nolint:gosec // bits as they are
+	return v ^ int64(uint64(v>>63)>>1)
 }
 
 // disordered undoes ordered.

@@ -24,7 +24,7 @@ func booleans(dst []uint64, nums []uint64) ([]uint64, valuesPlan) {
 	for i, v := range nums {
 		v = min(v, 1)
 		if i == 0 {
-			plan.first = int64(v) //nolint:gosec // 0 or 1
+			plan.first = int64(v)
 			continue
 		}
 		if v == min(nums[i-1], 1) {
