@@ -33,12 +33,13 @@ func NewDecoder() (*Decoder, error) { return new(Decoder), nil }
 // leave the run out, or an error that ends decoding.
 type Lookup = func(number uint32, t sensors.Type) (*sensors.Series, error)
 
-// Decode appends the readings of a payload to dst, ordered by (number, time): those whose series lookup wants and
-// whose time is at least from and less than to, in nanoseconds; with math.MinInt64 and
-// math.MaxInt64 it is all, also that of time math.MaxInt64. lookup is called once for each run.
-// The strings of one payload share memory with each other, none with payload.
+// Decode appends the readings of a payload to dst, in its order: by number, then time. It takes those
+// whose series lookup wants and whose time is at least from and less than to, in nanoseconds; with
+// math.MinInt64 and math.MaxInt64 that is all, also a time of math.MaxInt64. lookup is called once
+// for each run, in order. The strings of one payload share memory with each other, none with payload.
 //
-// count is how many readings the payload has; the caller bounds it, as it bounds what is allocated.
+// count is how many readings the payload has. The caller bounds it, since it bounds what is allocated:
+// at most 48 bytes a reading that is kept, and 25 bytes a reading and MaxInflated while it runs.
 // The error wraps ErrCorrupt unless it is lookup's own; then dst is returned as it was.
 func (d *Decoder) Decode(dst []sensors.Reading, payload []byte, count uint32, from, to int64, lookup Lookup) ([]sensors.Reading, error) {
 	w := window{from: from, to: to, want: lookup}

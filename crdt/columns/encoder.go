@@ -49,11 +49,14 @@ func NewEncoder() (*Encoder, error) {
 }
 
 // Encode sorts rs in place by (number, time), stable, and appends its payload to dst. number is
-// called once or more for each series; two series must not have one number. A Bool that is not 0 counts as 1.
+// called once for each series; two series must not have one number. A Bool that is not 0 counts as
+// 1; what has no meaning for the series' type (Num of a String, Str of the others) is not kept.
 //
-// The error wraps ErrTooLarge when rs has more than MaxReadings readings, a string of more than MaxString bytes or
-// columns of more than MaxInflated bytes; other errors are mistakes of the caller. With an error
-// dst is returned as it was, though rs may be sorted.
+// The error wraps ErrTooLarge when rs has more than MaxReadings readings, a string of more than
+// MaxString bytes or columns of more than MaxInflated bytes; other errors are mistakes of the
+// caller. With an error dst is returned as it was, though rs may be sorted.
+//
+// Equal readings in equal order make equal bytes, on every processor.
 func (e *Encoder) Encode(dst []byte, rs []sensors.Reading, number func(*sensors.Series) uint32) ([]byte, error) {
 	if len(rs) > MaxReadings {
 		return dst, fmt.Errorf("encode %d readings: want at most %d: %w", len(rs), MaxReadings, ErrTooLarge)

@@ -78,7 +78,7 @@ func (d *Decoder) bools(h *headState) error {
 	rest := out
 	for range h.value.many {
 		same := lane.next()
-		if same >= uint64(len(rest)) || len(rest) == 1 {
+		if same >= uint64(len(rest)-1) { //nolint:gosec // rest is never empty
 			return corrupt("a boolean flips outside its run")
 		}
 		fill(rest[:same+1], now)
