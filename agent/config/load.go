@@ -101,8 +101,8 @@ func (l *loader) load() (*Config, []Fault, error) {
 	broken := false
 	for _, file := range l.files {
 		names = append(names, file.name)
-		tree, found := parse(file.name, file.text)
-		broken = broken || len(found) > 0
+		tree, whole, found := parse(file.name, file.text)
+		broken = broken || !whole
 		faults = append(faults, found...)
 		tree.expand("", l.lookup, report)
 		if cfg.tree == nil {
@@ -119,9 +119,18 @@ func (l *loader) load() (*Config, []Fault, error) {
 	v.validate()
 	faults, warnings = append(faults, v.faults...), sorted(v.warnings, names)
 	if len(faults) > 0 {
-		return nil, warnings, Faults(sorted(faults, names))
+		return nil, warnings, Faults(sorted(toldOnce(faults), names))
 	}
 	return cfg, warnings, nil
+}
+
+// toldOnce drops faults of syntax where another fault of the same line says more.
+func toldOnce(faults []Fault) []Fault {
+	return slices.DeleteFunc(slices.Clone(faults), func(syntax Fault) bool {
+		return strings.HasPrefix(syntax.What, notTOML) && slices.ContainsFunc(faults, func(f Fault) bool {
+			return f.File == syntax.File && f.Line == syntax.Line && f != syntax
+		})
+	})
 }
 
 // resolve makes the paths in a section absolute: keys that end in _file or _dir, and socket.

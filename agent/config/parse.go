@@ -15,6 +15,9 @@ import (
 // maxFileBytes bounds one file of the configuration.
 const maxFileBytes = 1 << 20
 
+// notTOML is how faults of syntax begin.
+const notTOML = "is not TOML"
+
 // maxKeyParts bounds the parts of a dotted key; ours have four.
 const maxKeyParts = 16
 
@@ -28,12 +31,12 @@ type parser struct {
 	faults []Fault
 }
 
-// parse returns the tree of one file. Of a file that is not TOML only the first fault is known, and the tree ends there.
-func parse(file string, text []byte) (*node, []Fault) {
+// parse returns the tree of one file and whether that is all of it: of a file that is not TOML the tree ends at the first fault.
+func parse(file string, text []byte) (tree *node, whole bool, faults []Fault) {
 	p := &parser{file: file, root: newTable(pos{file, 1}, madeByHeader)}
 	if len(text) > maxFileBytes {
 		p.fault(pos{file, 1}, "", fmt.Sprintf("has %d bytes", len(text)), fmt.Sprintf("want at most %d", maxFileBytes))
-		return p.root, p.faults
+		return p.root, false, p.faults
 	}
 	for i, c := range text {
 		if c == '\n' {
@@ -45,11 +48,12 @@ func parse(file string, text []byte) (*node, []Fault) {
 	for p.toml.NextExpression() {
 		p.expression(p.toml.Expression())
 	}
-	if err := p.toml.Error(); err != nil || len(p.faults) == 0 {
+	whole = p.toml.Error() == nil
+	if !whole || len(p.faults) == 0 {
 		p.check(text)
 	}
 	p.root.duplicates("", func(f Fault) { p.faults = append(p.faults, f) })
-	return p.root, p.faults
+	return p.root, whole, p.faults
 }
 
 // check asks the full decoder, which knows more of TOML's rules than the parser and says where one is broken.
@@ -66,7 +70,7 @@ func (p *parser) check(text []byte) {
 			line = row
 		}
 	}
-	p.fault(pos{p.file, line}, "", "is not TOML: "+strings.TrimPrefix(err.Error(), "toml: "), "")
+	p.fault(pos{p.file, line}, "", notTOML+": "+strings.TrimPrefix(err.Error(), "toml: "), "")
 }
 
 func (p *parser) fault(at pos, key, what, hint string) {

@@ -1,0 +1,251 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The reference of all keys: rendered from the sections' types, their defaults and their comments.
+const referenceFile = "../../docs/config.md"
+
+var updateReference = flag.Bool("reference.update", false, "write docs/config.md anew")
+
+func TestReference_isUpToDate(t *testing.T) {
+	r := newReference(t)
+	want := r.render()
+	if *updateReference {
+		if err := os.WriteFile(referenceFile, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(referenceFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(have)); diff != "" {
+		t.Errorf("docs/config.md is not what the code says (-code +file); write it with: go test ./agent/config -run Reference -reference.update\n%s", diff)
+	}
+}
+
+// Every word that is said by hand is about a key that there is.
+func TestReference_saysNothingOfKeysThatAreNot(t *testing.T) {
+	r := newReference(t)
+	r.render()
+	for key := range referenceWords() {
+		if !slices.Contains(r.keys, key) {
+			t.Errorf("referenceWords has %q, which is no key", key)
+		}
+	}
+	for _, key := range requiredKeys() {
+		if !slices.Contains(r.keys, key) {
+			t.Errorf("requiredKeys has %q, which is no key", key)
+		}
+	}
+}
+
+// A key that is said to be required is a fault when it is missing, and the others are not.
+func TestReference_requiredKeys(t *testing.T) {
+	for section, text := range map[string]string{
+		"collection":    "[[collection]]\n",
+		"source.mqtt":   "[[source.mqtt]]\n",
+		"source.serial": "[[source.serial]]\n",
+	} {
+		l := loader{
+			dir: t.TempDir(), files: []source{{"t.toml", []byte(text)}}, hostname: "host",
+			lookup: func(string) (string, bool) { return "", false },
+			stat:   func(string) (fs.FileInfo, error) { return nil, fs.ErrNotExist },
+		}
+		_, _, err := l.load()
+		faults, ok := err.(Faults)
+		if !ok {
+			t.Fatalf("%s: got %v, want faults", section, err)
+		}
+		var have, want []string
+		for _, f := range faults {
+			have = append(have, f.Key)
+		}
+		for _, key := range requiredKeys() {
+			if rest, is := strings.CutPrefix(key, section+"."); is && !strings.Contains(rest, ".") {
+				want = append(want, key)
+			}
+		}
+		slices.Sort(have)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, have); diff != "" {
+			t.Errorf("%s: required keys (-said +told):\n%s", section, diff)
+		}
+	}
+}
+
+// reference renders the page.
+type reference struct {
+	t        *testing.T
+	comments map[string]string // by "package.Type.Field"
+	keys     []string          // dotted, in order
+	out      strings.Builder
+}
+
+func newReference(t *testing.T) *reference {
+	t.Helper()
+	r := &reference{t: t, comments: map[string]string{}}
+	for name, dir := range map[string]string{
+		"config": ".", "store": "../../store", "ingest": "../../ingest", "mqtt": "../../sensors/mqtt",
+		"serial": "../../sensors/serial", "decode": "../../sensors/decode",
+	} {
+		r.read(name, dir)
+	}
+	return r
+}
+
+// read takes the comments of the fields of a package's struct types.
+func (r *reference) read(name, dir string) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, path := range paths {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if section, ok := spec.Type.(*ast.StructType); ok {
+				for _, f := range section.Fields.List {
+					for _, field := range f.Names {
+						text := f.Comment.Text()
+						if text == "" {
+							text = f.Doc.Text()
+						}
+						r.comments[name+"."+spec.Name.Name+"."+field.Name] = strings.Join(strings.Fields(text), " ")
+					}
+				}
+			}
+			return false
+		})
+	}
+}
+
+func (r *reference) render() string {
+	r.out.Reset()
+	r.keys = nil
+	r.out.WriteString(referenceHead)
+	r.section("", reflect.ValueOf(Default()).Elem())
+	r.out.WriteString("\n" + referenceTail)
+	return r.out.String()
+}
+
+// section writes a table of a section's own keys, then the sections below it.
+func (r *reference) section(name string, section reflect.Value) {
+	heading := "[" + name + "]"
+	r.rows(heading, name, section)
+	for _, f := range fields(section.Type()) {
+		value := section.FieldByIndex(f.index)
+		full := joinKey(name, f.key)
+		switch {
+		case !isSection(value.Type()):
+		case value.Kind() == reflect.Struct:
+			r.section(full, value)
+		default:
+			entry := entryDefault(value.Type().Elem())
+			r.rows("[["+full+"]]", full, entry)
+		}
+	}
+}
+
+func (r *reference) rows(heading, name string, section reflect.Value) {
+	begun := false
+	for _, f := range fields(section.Type()) {
+		value := section.FieldByIndex(f.index)
+		if isSection(value.Type()) {
+			continue
+		}
+		if !begun {
+			fmt.Fprintf(&r.out, "\n## `%s`\n\n%s| key | type | default | meaning |\n|---|---|---|---|\n", heading, sectionWords()[heading])
+			begun = true
+		}
+		full := joinKey(name, f.key)
+		r.keys = append(r.keys, full)
+		fmt.Fprintf(&r.out, "| `%s` | %s | %s | %s |\n", f.key, typeWords(value.Type()), r.defaultOf(full, value), r.meaning(full, section.Type(), f))
+	}
+}
+
+func (r *reference) defaultOf(key string, value reflect.Value) string {
+	switch {
+	case slices.Contains(requiredKeys(), key):
+		return "required"
+	case key == "gateway.name":
+		return "the machine's"
+	case value.Kind() == reflect.Pointer && value.IsNil():
+		return "–"
+	}
+	return "`" + tomlValue(value) + "`"
+}
+
+// meaning is what is said by hand of a key, else its field's comment.
+func (r *reference) meaning(key string, section reflect.Type, f field) string {
+	words := referenceWords()
+	short := key[strings.LastIndexByte(key, '.')+1:]
+	text, said := words[key]
+	if !said {
+		// Keys that both kinds of sources have are said once.
+		text, said = words["source.*."+short], strings.HasPrefix(key, "source.")
+		if said {
+			r.keys = append(r.keys, "source.*."+short)
+		}
+	}
+	if text == "" {
+		text = r.comments[fieldName(section, f.index)]
+	}
+	if text == "" {
+		r.t.Errorf("nothing says what %s means: comment %s", key, fieldName(section, f.index))
+	}
+	return strings.ReplaceAll(text, "|", `\|`)
+}
+
+// fieldName returns "package.Type.Field" of a field that may be in inline structs.
+func fieldName(section reflect.Type, index []int) string {
+	for ; len(index) > 1; index = index[1:] {
+		section = section.Field(index[0]).Type
+	}
+	return section.String() + "." + section.Field(index[0]).Name
+}
+
+func typeWords(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "duration"
+	case t.Kind() == reflect.Pointer:
+		return typeWords(t.Elem())
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Float32, reflect.Float64:
+		return "number"
+	case reflect.Slice:
+		return "array of " + typeWords(t.Elem()) + "s"
+	case reflect.Map:
+		return "section: name to " + typeWords(t.Elem())
+	default:
+		return "whole number"
+	}
+}

@@ -1,0 +1,151 @@
+package config
+
+// What docs/config.md says beside the tables.
+const (
+	referenceHead = `# Configuration
+
+<!-- Rendered by a test from the code: go test ./agent/config -run Reference -reference.update -->
+
+One strict TOML file, ` + "`skerry.toml`" + `, and drop-ins beside it. ` + "`skerry init`" + ` writes one that runs as it is and explains itself.
+
+    skerry config check [FILE]     all faults and warnings, or nothing
+    skerry config show             what holds, with the file and line that each value comes from
+
+**Files.** ` + "`--config FILE`" + `, else ` + "`./skerry.toml`" + `, else ` + "`/etc/skerry/skerry.toml`" + `. After ` + "`NAME.toml`" + ` come its drop-ins,
+` + "`NAME.d/*.toml`" + ` in name order (not those whose name begins with a dot). A later file's keys replace an earlier one's; its
+` + "`[[x]]`" + ` entries are added, and one whose ` + "`name`" + ` is there already overrides that entry's keys. The same name twice in one
+file is a fault.
+
+**Values.** Durations are strings with a unit: ` + "`\"500ms\"`, `\"10s\"`, `\"1h30m\"`" + `. Relative paths (keys ` + "`socket`, `*_file`, `*_dir`" + `) are
+relative to the main file's folder, so a gateway's folder may be moved. Inside strings ` + "`${NAME}`" + ` is the environment variable NAME,
+` + "`${NAME:-default}`" + ` with a default where it is unset or empty, and ` + "`$${`" + ` is a plain ` + "`${`" + `; what a variable holds is never read as TOML.
+
+**Secrets** are never in the configuration: keys name files (` + "`password_file`" + `), such as a systemd credential:
+` + "`password_file = \"${CREDENTIALS_DIRECTORY}/plant\"`" + `.
+
+**Faults** are all told at once, each as ` + "`FILE:LINE: key: what; hint`" + `; an unknown key names the nearest known one. With a fault
+` + "`run`, `config check` and every command that needs the file" + ` exit 78. Warnings are about what is allowed but hardly meant.
+`
+
+	referenceTail = `## What sources make of their input
+
+**Times.** With ` + "`time`" + ` a reading has its sensor's time; when the field is missing, unreadable, before 1970 or after 2262 the input
+is rejected (reason ` + "`time`" + `). Without it the time is that of arrival: of a message when it was read, of a serial frame when its
+**first** byte was read. Times are rounded down to the collection's ` + "`precision`" + ` before they are journalled.
+
+**Values.** A number without fraction or exponent is a 64-bit integer, exact; one beyond that is rejected (reason ` + "`value`" + `), because
+rounding it would store a wrong value. Any other number is a float64. A series that was a float once stays one: integers up to
+2^53 become floats in it. Empty strings, empty objects and arrays, and null are no readings. One bad field rejects the whole input:
+all of its readings or none.
+
+**Scaling.** ` + "`value * scale + offset`" + `, always a float. A scale such as 0.1 or 0.001, one part of a whole number, divides by that
+number instead, so decimals stay what they are: 3 scaled by 0.1 is 0.3.
+
+**Names.** ` + "`include`, `exclude`, `rename`, `scale`, `offset`, `unit`" + ` go by the field's name before ` + "`rename`" + `. Keys of scale, offset
+and unit may be globs (` + "`\"temp*\" = 0.1`" + `): an exact key wins, then the longest glob. Keys of rename are exact only.
+
+**Limits.** Nesting, number of fields, lengths of strings and names are bounded: [limits.md](limits.md). Beyond, the input is
+rejected (reason ` + "`too_long`" + `).
+
+| format | input |
+|---|---|
+| ` + "`json`" + ` | Each number, boolean and string becomes a reading named by its path: ` + "`a.b`, `a.0`" + `. Of an array at the top each object is a record with its own time; a bare element is named ` + "`NAME.INDEX`" + `, NAME as format value has it. A key twice in one object is a syntax error. |
+| ` + "`keyvalue`" + ` | ` + "`temp=21.5 hum=40 state=\"on fire\"`" + `. Pairs end at space, tab, comma, semicolon or line end; with ` + "`separator`" + ` only at that and at line ends. In quotes, ` + "`\\\"`, `\\\\`, `\\n`, `\\t`" + `; what is quoted is a string. A key without a value is skipped. |
+| ` + "`csv`" + ` | Rows as in RFC 4180, each a record. A row must have a cell for each column; empty ones behind are allowed. A column named ` + "`\"\"`" + ` is skipped, and so are empty cells. |
+| ` + "`value`" + ` | One value: a number, true, false, nan, inf, else a string. Its name is the last level of the topic; on a serial line the source's name. |
+
+**Header of csv.** With ` + "`header = true`" + ` the first row of an input may be a header: all its cells are names, that is, not empty, not
+true, false, nan or inf, and not beginning with a digit, sign or point. With ` + "`columns`" + ` it is skipped; without, it names the cells of the
+rows after it: on a serial line until the next header, in an MQTT message for that message alone. A row before any header is rejected.
+
+**Serial lines.** What a real port sends within 50 ms of opening counts as the rest of a frame that began before (reason ` + "`noise`" + `), up
+to the next delimiter or silence. A line that pauses for 10 s in its middle is spoilt: what was there is counted as noise together with
+its end. A frame longer than ` + "`max_frame`" + ` is skipped to its end (reason ` + "`too_long`" + `); reading goes on behind it.
+
+**Reasons** for which input is rejected: ` + "`syntax`, `empty`, `time`, `value`, `name`, `too_long`, `series_limit`, `noise`" + `. Each is counted, and
+` + "`skerry status`" + ` shows the latest sample of it, its first 200 bytes.
+`
+)
+
+// sectionWords is what is said of a section before its table.
+func sectionWords() map[string]string {
+	return map[string]string{
+		"[store]":           "What each setting can lose: [operations.md](operations.md).\n\n",
+		"[mqtt.broker]":     "The broker inside: [mqtt.md](mqtt.md).\n\n",
+		"[[collection]]":    "One section for each collection. A block is sealed when any of its limits is reached.\n\n",
+		"[[source.mqtt]]":   "One section for each source. The name is the tag `source` of its readings; no two sources share one.\n\n",
+		"[[source.serial]]": "One section for each source. The decoder's keys are those of `[[source.mqtt]]`, without a topic.\n\n",
+	}
+}
+
+// requiredKeys have no default: without them an entry is a fault.
+func requiredKeys() []string {
+	return []string{
+		"collection.name",
+		"source.mqtt.name", "source.mqtt.broker", "source.mqtt.topics", "source.mqtt.format", "source.mqtt.collection",
+		"source.serial.name", "source.serial.device", "source.serial.format", "source.serial.collection",
+	}
+}
+
+// referenceWords are meanings where a field's comment is for readers of the code. "source.*" is of both kinds of sources.
+func referenceWords() map[string]string {
+	return map[string]string{
+		"gateway.data_dir":        "the store's folder",
+		"gateway.identity_file":   "the gateway's key, readable by its user only; `skerry init` makes it",
+		"gateway.trust_clock":     "take the clock as right although the kernel does not say so, as in some containers",
+		"log.level":               "`debug`, `info`, `warn` or `error`; the log goes to standard error",
+		"log.format":              "`text` or `json`",
+		"api.socket":              "the unix socket that the skerry commands talk to",
+		"api.listen":              "must be empty: this version has no TCP door",
+		"store.durability":        "`sync`: every group is synced at once; `interval`: serial and QoS 0 input is held for `interval`. Empty: the profile decides, else `sync`",
+		"store.interval":          "how long input that cannot wait is held, with durability `interval`: what a power cut may cost; 1 s to 10 m",
+		"store.ack_max_wait":      "how long a message that waits for its acknowledgement is held, with durability `interval`; 10 ms to 30 s",
+		"store.profile":           "`sdcard`: durability `interval` unless `durability` says otherwise",
+		"collection.name":         "1 to 256 bytes; names beginning with `_` are reserved",
+		"collection.kind":         "`events`: sensor readings",
+		"collection.precision":    "`ms`, `us` or `ns`: times are rounded down to it before the journal",
+		"collection.max_readings": "readings of a block, 1 to 65536",
+		"collection.max_bytes":    "bytes of a block's payload, 1024 to 196608",
+		"collection.max_delay":    "age at which a reading is sealed: from 64 readings on, fewer after 60 s; 100 ms to 1 h",
+		"collection.priority":     "`low`, `normal` or `alarm`; `alarm` seals within 1 s, and at once when nothing else is on its way",
+		"collection.seal":         "`fast`: seals as priority `alarm` does",
+
+		"source.*.name":             "1 to 256 bytes; names beginning with `_` are reserved",
+		"source.mqtt.broker":        "`inside`, or `tcp://host:1883` of a broker elsewhere",
+		"source.mqtt.topics":        "`{x}` is one level and becomes the tag x; `+` and `#` as in MQTT",
+		"source.mqtt.qos":           "0, 1 or 2: the most that is asked for of a broker elsewhere",
+		"source.mqtt.username":      "of a broker elsewhere; empty: anonymous",
+		"source.mqtt.password_file": "a file with the password alone, read at each connect; one newline at its end is not part of it",
+		"source.mqtt.client_id":     "at most 128 bytes; empty: made of the gateway's key and the source's name",
+		"source.mqtt.keep_alive":    "a silent broker is left after 1.5 times this; 5 s to 1 h",
+		"source.mqtt.max_inflight":  "messages taken and not yet durable, 1 to 65535",
+		"source.serial.device":      "an absolute path; a bare name is one of `/dev/serial/by-id`, a bare ttyX one of `/dev`",
+		"source.serial.baud":        "a rate that Linux knows, 50 to 4000000",
+		"source.serial.delimiter":   "1 to 16 bytes, for framing `delimiter`; escapes as in Go: `'\\x03'`, `'\\r'`",
+		"source.serial.length":      "bytes of each frame, for framing `length`",
+		"source.serial.silence":     "ends a frame (`silence`), or begins a fixed length anew (`length`); 20 ms to 1 m",
+		"source.serial.max_frame":   "bytes, 1 to 1048576; longer frames are counted and skipped",
+		"source.serial.framing":     "what ends a frame: `line` (\\n; \\r around it is no part), `delimiter`, `length`, `silence`",
+
+		"source.*.format":       "`json`, `keyvalue`, `csv` or `value`: see below",
+		"source.*.time":         "the field that holds the time, as a path: `ts`, `meta.time`; it is no reading itself. Empty: the time of arrival",
+		"source.*.time_unit":    "`s`, `ms`, `us`, `ns` or `rfc3339`; needed with `time`",
+		"source.*.series":       "template of the series' name: `{field}`, `{topic}`, `{topic.2}` (levels from 1), `{source}`, or any tag. Empty: `{field}`",
+		"source.*.tags":         "more tags, as templates without `{field}`; they override those of the topic",
+		"source.*.tag_source":   "every reading has the tag `source` with the source's name",
+		"source.*.include":      "globs of fields (`*`: any characters); none: all",
+		"source.*.exclude":      "globs of fields to leave out; wins over `include`",
+		"source.*.rename":       "other names of fields, by their exact name",
+		"source.*.scale":        "factors, by field or glob; not 0",
+		"source.*.offset":       "what is added after scaling, by field or glob",
+		"source.*.unit":         "units, by field or glob; at most 64 bytes",
+		"source.*.columns":      "names of the cells, for `csv`; `\"\"` skips a cell",
+		"source.*.header":       "lines of names may come, for `csv`: see below",
+		"source.*.separator":    "one ASCII character, for `csv` (empty: a comma) and `keyvalue` (empty: blanks, commas, semicolons)",
+		"source.*.type":         "for `value`: `auto`, `float`, `int`, `bool` (also 1, 0, on, off), `string`; what does not fit is rejected. Empty: `auto`",
+		"source.*.max_series":   "series of the source, 1 to 1000000; a message with one more is rejected",
+		"source.*.collection":   "the `[[collection]]` that the readings go to",
+		"source.*.dedup":        "`series_time`: a reading whose series, time and value were there within the window is dropped and counted",
+		"source.*.dedup_window": "how far back, 1 s to 24 h, at most 100000 readings, since the agent started",
+	}
+}
