@@ -52,6 +52,7 @@ type Agent struct {
 	log      *slog.Logger
 	started  time.Time
 	clock    *clock.System
+	table    *sensors.Table
 	pipeline *ingest.Pipeline
 	broker   *mqtt.Broker // nil: off
 	sources  []sensors.Source
@@ -69,26 +70,25 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.clock = clock.New(o.Config.Gateway.TrustClock)
-	table := sensors.NewTable()
+	a.clock, a.table = clock.New(o.Config.Gateway.TrustClock), sensors.NewTable()
 	db, err := store.Open(store.Options{
-		Dir: o.Config.Gateway.DataDir, Table: table, Author: crdt.AuthorOf(id.PublicKey()),
+		Dir: o.Config.Gateway.DataDir, Table: a.table, Author: crdt.AuthorOf(id.PublicKey()),
 		Who: fmt.Sprintf("skerry run, process %d", os.Getpid()), Clock: clockBase(a.clock), Log: o.Log,
 	})
 	if err != nil {
 		return nil, explain(err)
 	}
 	a.view = &view{db: db, id: id, name: o.Config.Gateway.Name, configured: configuredCollections(o.Config)}
-	if err := a.build(ctx, id, table); err != nil {
+	if err := a.build(ctx, id); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
 
 // build makes the parts and takes the ports.
-func (a *Agent) build(ctx context.Context, id *identity.Identity, table *sensors.Table) error {
+func (a *Agent) build(ctx context.Context, id *identity.Identity) error {
 	line := &line{
-		cfg: a.cfg, db: a.view.db, key: id.PrivateKey(), peer: id.PeerID(), table: table,
+		cfg: a.cfg, db: a.view.db, key: id.PrivateKey(), peer: id.PeerID(), table: a.table,
 		clock: a.arrival, synced: a.clock.Now, log: a.log,
 	}
 	if err := line.build(); err != nil {

@@ -127,7 +127,7 @@ func (l *line) serial(c *config.SerialSource) error {
 	if err != nil {
 		return err
 	}
-	s := serial.New(c.Port, c.Target.Collection, format.Decoder(), l.sink(c.Target), l.clock, l.log.With("source", name))
+	s := serial.New(c.Port, c.Target.Collection, format.Decoder(), l.sink(c.Target), l.clock, l.log)
 	l.sources = append(l.sources, s)
 	l.inputs[c.Target.Collection] = append(l.inputs[c.Target.Collection], s.Status)
 	return nil
@@ -163,7 +163,7 @@ func (l *line) mqtt(c *config.MQTTSource) error {
 		id = "skerry-" + l.peer[max(0, len(l.peer)-8):] + "-" + c.Door.Name
 	}
 	l.sources = append(l.sources, mqtt.NewClient(c.Door, id, c.Target.Collection, patterns, format.Decoder,
-		l.sink(c.Target), l.clock, newSeen(l.db.Opened().Origins), tally, l.log.With("source", c.Door.Name)))
+		l.sink(c.Target), l.clock, newSeen(l.db.Opened().Origins), tally, l.log))
 	return nil
 }
 
