@@ -39,6 +39,7 @@ type encoder struct {
 	buf     []byte // of the group, with records at their place from start on
 	start   uint64 // offset of buf[0] in the file
 	merged  []merged
+	at      map[string]int     // by collection: its place in merged
 	clock   *sensors.ClockBase // as the current file has it; nil: not yet
 }
 
@@ -46,6 +47,8 @@ type encoder struct {
 type merged struct {
 	collection string
 	readings   []sensors.Reading
+	count      int
+	copied     bool // readings are of several batches
 }
 
 func newEncoder() (*encoder, error) {
@@ -53,7 +56,7 @@ func newEncoder() (*encoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create journal encoder: %w", err)
 	}
-	e := &encoder{columns: c}
+	e := &encoder{columns: c, at: map[string]int{}}
 	e.reset(0)
 	return e, nil
 }
@@ -76,12 +79,12 @@ func (e *encoder) take() []byte {
 	return b
 }
 
-// group encodes batches and losses to be written at p.
-func (e *encoder) group(p Position, batches []sensors.Batch, losses []sensors.Loss, clock sensors.ClockBase) (Group, error) {
-	e.buf, e.start = e.buf[:0], p.Offset
+// group encodes batches and losses to be written at p, behind unsynced bytes that no sync has covered.
+func (e *encoder) group(p Position, unsynced uint64, batches []sensors.Batch, losses []sensors.Loss, clock sensors.ClockBase) (Group, error) {
+	e.buf, e.start = appendGroup(e.buf[:0], unsynced), p.Offset
 	var g Group
-	e.setClock(clock)
 	for _, m := range e.merge(batches) {
+		e.setClock(clock)
 		for rest := m.readings; len(rest) > 0; {
 			n := chunkLen(rest)
 			chunk, err := e.chunk(m.collection, rest[:n:n])
@@ -92,35 +95,46 @@ func (e *encoder) group(p Position, batches []sensors.Batch, losses []sensors.Lo
 			rest = rest[n:]
 		}
 	}
-	e.merged = e.merged[:0]
+	clear(e.merged)
 	e.origins(batches)
 	for _, l := range losses {
 		g.Losses = append(g.Losses, e.loss(l))
 	}
+	if len(e.buf) == groupRecordBytes {
+		e.buf = e.buf[:0]
+		return g, nil
+	}
+	endGroup(e.buf, e.number, e.start)
 	return g, nil
 }
 
-// merge gathers the readings of each collection in a slice of its own.
+// merge gathers the readings of each collection. A collection with one batch keeps that batch's memory.
 func (e *encoder) merge(batches []sensors.Batch) []merged {
-	clear(e.merged[:cap(e.merged)])
 	e.merged = e.merged[:0]
-	counts := map[string]int{}
-	for i := range batches {
-		counts[batches[i].Collection] += len(batches[i].Readings)
-	}
-	at := make(map[string]int, len(counts))
+	clear(e.at)
 	for i := range batches {
 		b := &batches[i]
 		if len(b.Readings) == 0 {
 			continue
 		}
-		k, have := at[b.Collection]
+		k, have := e.at[b.Collection]
 		if !have {
 			k = len(e.merged)
-			at[b.Collection] = k
-			e.merged = append(e.merged, merged{b.Collection, make([]sensors.Reading, 0, counts[b.Collection])})
+			e.at[b.Collection] = k
+			e.merged = append(e.merged, merged{collection: b.Collection, readings: b.Readings})
 		}
-		e.merged[k].readings = append(e.merged[k].readings, b.Readings...)
+		e.merged[k].count += len(b.Readings)
+	}
+	for i := range e.merged {
+		if m := &e.merged[i]; m.count > len(m.readings) {
+			m.readings = make([]sensors.Reading, 0, m.count)
+			m.copied = true
+		}
+	}
+	for i := range batches {
+		if k, have := e.at[batches[i].Collection]; have && e.merged[k].copied {
+			e.merged[k].readings = append(e.merged[k].readings, batches[i].Readings...)
+		}
 	}
 	return e.merged
 }
@@ -175,11 +189,18 @@ func (e *encoder) rows(rs []sensors.Reading) {
 		case sensors.Int:
 			e.buf = binary.AppendVarint(e.buf, r.Int())
 		case sensors.Bool:
-			e.buf = append(e.buf, byte(r.Num&1))
+			e.buf = append(e.buf, boolByte(r.Num))
 		case sensors.String:
 			e.buf = appendText(e.buf, r.Str)
 		}
 	}
+}
+
+func boolByte(num uint64) byte {
+	if num != 0 {
+		return 1
+	}
+	return 0
 }
 
 // define writes the definitions of series that the file does not have yet.

@@ -16,11 +16,15 @@
 //   - Records are appended only; one group is one write, then one fdatasync, then the callers know.
 //   - Only the newest file is written. A file is deleted when the caller says that nothing before it
 //     is needed, and never while it is one of the last two.
-//   - Reading stops at the first record that is not whole. In the newest file that is a torn write:
-//     its group was never acknowledged. Every file says where the records of the file before it end, so
-//     in an older file a record that is not whole before that end is damage, and reported.
+//   - A group counts whole or not at all. What is not whole in the newest file is a write that a crash cut
+//     short, whose callers were never told, unless a later group says that it had been synced before: then it is
+//     damage. Every file says where the records of the file before it end: there, what is not whole is
+//     damage, and what lies behind the end was refused.
+//   - Damage is reported and reading goes on behind it: records are small, and each has its own checksum.
 //   - After a failed write or sync the file is given up: what the kernel did with the dirty pages is unknown
 //     (fsync's error is reported once). The next group starts a new file.
+//   - Opening syncs the newest file before anything is written: what Read found there may never have
+//     been synced, and must not be taken for durable.
 //
 // # The road not taken
 //
@@ -28,16 +32,11 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/skerry-edge/skerry/sensors"
 )
@@ -52,23 +51,7 @@ type Position struct {
 
 // Compare returns -1, 0 or 1 as p lies before, at or after q.
 func (p Position) Compare(q Position) int {
-	switch {
-	case p.File != q.File:
-		return compare(p.File, q.File)
-	case p.Offset != q.Offset:
-		return compare(p.Offset, q.Offset)
-	}
-	return compare(uint64(p.Index), uint64(q.Index))
-}
-
-func compare(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+	return cmp.Or(cmp.Compare(p.File, q.File), cmp.Compare(p.Offset, q.Offset), cmp.Compare(p.Index, q.Index))
 }
 
 // Chunk is the readings of one record: of one collection, in the record's order. At is the position
@@ -88,15 +71,24 @@ type Group struct {
 
 // Options tune a journal; the zero value of a field means its default.
 type Options struct {
-	FileBytes  int64  // size at which a file is followed by the next; default 8 MiB
-	NoPrealloc bool   // do not preallocate: for tests on file systems that cannot
-	LastEnd    uint64 // where the records of the newest existing file end, as Read said
+	FileBytes int64  // size at which a file is followed by the next; default 8 MiB
+	LastEnd   uint64 // where the records of the newest existing file end, as Read said
+	// After is a number that files were given before: new ones get higher ones, even in an empty folder.
+	After uint64
+
+	create func(path string) (file, error) // default: createFile
 }
 
 const (
 	defaultFileBytes = 8 << 20
 	keepFiles        = 2
+
+	// MaxFileBytes is the largest file that is read, and that is written: what lies behind is damage.
+	MaxFileBytes = 128 << 20
 )
+
+// ErrTooLarge says that a group can never be written, however often it is tried.
+var ErrTooLarge = errors.New("too large for the journal")
 
 // Journal is the writing end. Not safe for concurrent use: the committer owns it.
 type Journal struct {
@@ -104,19 +96,23 @@ type Journal struct {
 	opts Options
 	enc  *encoder
 
-	file   *os.File // nil: the next Append starts a file
+	file   file     // nil: the next Append starts a file
 	number uint64   // of file, or of the last one
 	offset int64    // where the next record goes
+	synced int64    // what lies before is durable
 	files  []uint64 // existing, ascending, including number
 	failed bool     // the last write or sync failed
 	end    uint64   // where the records of the file before the next one end
 }
 
 // Open takes the folder dir for writing, creating it. What it holds is to be read with Read first;
-// writing goes on in a new file after the last one.
+// writing goes on in a new file after the last one, which is cut where its records end, and synced.
 func Open(dir string, opts Options) (*Journal, error) {
 	if opts.FileBytes == 0 {
 		opts.FileBytes = defaultFileBytes
+	}
+	if opts.create == nil {
+		opts.create = createFile
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
@@ -129,26 +125,38 @@ func Open(dir string, opts Options) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{dir: dir, opts: opts, enc: enc, files: files, end: opts.LastEnd}
-	if len(files) > 0 {
-		j.number = files[len(files)-1]
+	j := &Journal{dir: dir, opts: opts, enc: enc, files: files, end: opts.LastEnd, number: opts.After}
+	if n := len(files); n > 0 {
+		j.number = max(j.number, files[n-1])
+		if err := settle(j.path(files[n-1]), opts.LastEnd); err != nil {
+			return nil, err
+		}
 	}
 	return j, nil
 }
 
 // Append makes a group durable: when it returns nil, its batches and losses are on disk, and the
-// returned group says where. The readings are copied. clock is that of unsynced arrival times among them. After an error nothing of the group counts as
-// written; a later Append may succeed.
+// returned group says where. The readings belong to the journal from the call on; it may sort them. clock is that of
+// unsynced arrival times among them. After an error nothing of the group counts as written; unless the
+// error is ErrTooLarge a later Append may succeed. A group of nothing is not written.
 func (j *Journal) Append(batches []sensors.Batch, losses []sensors.Loss, clock sensors.ClockBase) (Group, error) {
 	if err := j.ready(); err != nil {
 		return Group{}, err
 	}
-	group, err := j.enc.group(j.position(), batches, losses, clock)
+	if j.offset-j.synced > maxUnsynced { // the group's record could not say how much it is
+		if err := j.Sync(); err != nil {
+			return Group{}, err
+		}
+	}
+	group, err := j.enc.group(j.position(), j.unsynced(), batches, losses, clock)
 	if err != nil {
 		j.giveUp()
 		return Group{}, err
 	}
-	if err := j.write(true); err != nil {
+	if err := j.write(); err != nil {
+		return Group{}, err
+	}
+	if err := j.Sync(); err != nil {
 		return Group{}, err
 	}
 	return group, nil
@@ -164,76 +172,75 @@ func (j *Journal) Sealed(heads []SealedHead) error {
 		j.giveUp()
 		return err
 	}
-	return j.write(false)
+	return j.write()
 }
 
 // Sync makes everything appended durable.
 func (j *Journal) Sync() error {
-	if j.file == nil {
+	if j.file == nil || j.synced == j.offset {
 		return nil
 	}
-	if err := unix.Fdatasync(int(j.file.Fd())); err != nil { //nolint:gosec // a descriptor fits an int
+	if err := j.file.Datasync(); err != nil {
 		j.giveUp()
-		return fmt.Errorf("sync journal %s: %w", j.file.Name(), err)
+		return fmt.Errorf("sync journal file %d: %w", j.number, err)
 	}
+	j.synced = j.offset
 	return nil
 }
 
 // Release deletes the files that lie wholly before file and are not among the last two.
 func (j *Journal) Release(file uint64) error {
-	var errs []error
-	removed := 0
-	for len(j.files) > keepFiles && j.files[0] < file {
+	keep := 0
+	for len(j.files)-keep > keepFiles && j.files[keep] < file {
+		keep++
+	}
+	return j.drop(keep)
+}
+
+// drop deletes the n oldest files.
+func (j *Journal) drop(n int) error {
+	if n == 0 {
+		return nil
+	}
+	for range n {
 		if err := os.Remove(j.path(j.files[0])); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("delete journal file: %w", err))
-			break
+			return fmt.Errorf("delete journal file: %w", err)
 		}
 		j.files = j.files[1:]
-		removed++
 	}
-	if removed > 0 {
-		errs = append(errs, syncDir(j.dir))
-	}
-	return errors.Join(errs...)
+	return syncDir(j.dir)
 }
 
 // Bytes returns the size of the journal's files, up to the last record.
 func (j *Journal) Bytes() uint64 {
-	n := uint64(max(j.offset, 0))
+	n := uint64(0)
 	for _, f := range j.files {
 		if f == j.number && j.file != nil {
-			continue
-		}
-		if st, err := os.Stat(j.path(f)); err == nil {
+			n += uint64(max(j.offset, 0))
+		} else if st, err := os.Stat(j.path(f)); err == nil {
 			n += uint64(max(st.Size(), 0))
 		}
 	}
 	return n
 }
 
-// Close trims the newest file to its records, syncs and closes it. When nothing is unsealed, sealed
-// heads are written into a last file and every other file is deleted: see
-// docs/decisions/0002-clean-close-trims-the-journal.md.
-func (j *Journal) Close(empty bool, heads []SealedHead) error {
-	if empty && len(heads) > 0 {
-		if err := j.closeEmpty(heads); err != nil {
-			return err
-		}
+// Close trims the newest file to its records, syncs and closes it. With sealed heads, which say that
+// nothing is unsealed, they are written into a last file and every other file is deleted; origins, oldest
+// first, are kept in it: see docs/decisions/0002-clean-close-trims-the-journal.md. The journal is closed also when an
+// error is returned.
+func (j *Journal) Close(heads []SealedHead, origins []sensors.Batch) error {
+	var errs []error
+	if len(heads) > 0 {
+		errs = append(errs, j.closeEmpty(heads, origins))
 	}
-	if j.file == nil {
-		return nil
-	}
-	errs := []error{
-		wrap("trim journal", j.file.Truncate(j.offset)),
-		wrap("sync journal", j.file.Sync()),
-		wrap("close journal", j.file.Close()),
-	}
-	j.file = nil
-	return errors.Join(errs...)
+	return errors.Join(append(errs, j.finish())...)
 }
 
-func (j *Journal) closeEmpty(heads []SealedHead) error {
+func (j *Journal) closeEmpty(heads []SealedHead, origins []sensors.Batch) error {
 	if err := j.finish(); err != nil {
+		return err
+	}
+	if _, err := j.Append(origins, nil, sensors.ClockBase{}); err != nil {
 		return err
 	}
 	if err := j.Sealed(heads); err != nil {
@@ -242,138 +249,35 @@ func (j *Journal) closeEmpty(heads []SealedHead) error {
 	if err := j.Sync(); err != nil {
 		return err
 	}
-	for _, f := range j.files[:len(j.files)-1] {
-		if err := os.Remove(j.path(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("delete journal file: %w", err)
-		}
-	}
-	j.files = j.files[len(j.files)-1:]
-	return syncDir(j.dir)
-}
-
-// ready makes sure that there is a file to append to.
-func (j *Journal) ready() error {
-	if j.file != nil && !j.failed && j.offset < j.opts.FileBytes {
-		return nil
-	}
-	if err := j.finish(); err != nil {
-		return err
-	}
-	return j.start()
-}
-
-// finish closes the current file, if any. A failed file is left as it is: reading stops at its last
-// whole record.
-func (j *Journal) finish() error {
-	if j.file == nil {
-		return nil
-	}
-	f := j.file
-	j.file = nil
-	j.end = uint64(max(j.offset, 0))
-	if j.failed {
-		j.failed = false
-		_ = f.Close() // its error was reported by the write or sync that failed
-		return nil
-	}
-	if err := errors.Join(f.Truncate(j.offset), unix.Fdatasync(int(f.Fd())), f.Close()); err != nil { //nolint:gosec // a descriptor fits an int
-		return fmt.Errorf("finish journal file %s: %w", f.Name(), err)
-	}
-	return nil
-}
-
-func (j *Journal) start() error {
-	number := j.number + 1
-	path := j.path(number)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("create journal file: %w", err)
-	}
-	if !j.opts.NoPrealloc {
-		err = unix.Fallocate(int(f.Fd()), 0, 0, j.opts.FileBytes) //nolint:gosec // a descriptor fits an int
-		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
-			err = nil // the file grows as it is written
-		}
-	}
-	if err == nil {
-		_, err = f.WriteAt(appendFileHeader(nil, number, j.end), 0)
-	}
-	if err == nil {
-		err = errors.Join(f.Sync(), syncDir(j.dir))
-	}
-	if err != nil {
-		_ = f.Close()
-		return errors.Join(fmt.Errorf("start journal file %s: %w", path, err), os.Remove(path))
-	}
-	j.file, j.number, j.offset = f, number, fileHeaderBytes
-	j.files = append(j.files, number)
-	j.enc.reset(number)
-	return nil
+	return j.drop(len(j.files) - 1)
 }
 
 // write appends what the encoder holds.
-func (j *Journal) write(sync bool) error {
+func (j *Journal) write() error {
 	buf := j.enc.take()
+	if len(buf) > MaxFileBytes/2 {
+		j.giveUp()
+		return fmt.Errorf("write journal: a group of %d bytes: %w", len(buf), ErrTooLarge)
+	}
 	if _, err := j.file.WriteAt(buf, j.offset); err != nil {
 		j.giveUp()
 		return fmt.Errorf("write journal: %w", err)
-	}
-	if sync {
-		if err := j.Sync(); err != nil {
-			return err
-		}
 	}
 	j.offset += int64(len(buf))
 	return nil
 }
 
-// giveUp marks the current file as not to be written again.
+// giveUp marks the current file as not to be written again. What is not known to be durable is cut
+// off as well as that goes; the next file says that it does not count.
 func (j *Journal) giveUp() {
 	j.enc.take()
 	j.failed = true
+	j.offset = j.synced
+	_ = j.file.Truncate(j.synced) // the failure that led here is what is reported
 }
 
 func (j *Journal) position() Position {
 	return Position{File: j.number, Offset: uint64(max(j.offset, 0))}
 }
 
-func (j *Journal) path(number uint64) string { return filepath.Join(j.dir, fileName(number)) }
-
-func fileName(number uint64) string { return fmt.Sprintf("%010d.journal", number) }
-
-// list returns the numbers of the journal files in dir, ascending.
-func list(dir string) ([]uint64, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("list journal: %w", err)
-	}
-	var numbers []uint64
-	for _, e := range entries {
-		text, isJournal := strings.CutSuffix(e.Name(), ".journal")
-		if !isJournal {
-			continue
-		}
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil || n == 0 || fileName(n) != e.Name() {
-			continue // not ours
-		}
-		numbers = append(numbers, n)
-	}
-	slices.Sort(numbers)
-	return numbers, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	return errors.Join(wrap("sync folder "+dir, d.Sync()), d.Close())
-}
-
-func wrap(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
+func (j *Journal) unsynced() uint64 { return uint64(max(j.offset-j.synced, 0)) }

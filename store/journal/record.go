@@ -3,7 +3,6 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 )
 
@@ -11,8 +10,8 @@ import (
 //
 //	 0  8  "skerryJ1"
 //	 8  8  number of the file
-//	16  8  offset at which the records of the file before it end; 0 for the first
-//	24  4  zero
+//	16  8  offset at which the records of the file before it end
+//	24  4  how much smaller the number of that file is; 0: there was none
 //	28  4  CRC-32C of bytes 0..27
 //
 // Then records follow, each beginning at a multiple of 8 and padded with zeros to the next:
@@ -23,8 +22,13 @@ import (
 //	9  n  body
 //
 // The file's number and the record's offset are in the CRC, so that a stale or displaced record is
-// never taken for one that belongs there. A length of zero ends the file. Kinds and bodies (uv =
-// unsigned varint, zz = zigzag varint, text = uv length and bytes):
+// never taken for one that belongs there. A length of zero ends the file.
+//
+// What is written and synced at once is a group: a record of kind 9 and then the records that it counts. A
+// group of which one record is not whole is not there. Only sealed records, and the texts that they
+// define, stand outside groups: they are written without a sync of their own.
+//
+// Kinds and bodies (uv = unsigned varint, zz = zigzag varint, text = uv length and bytes):
 //
 //	1 text      uv number, text                        numbers count up from 0 in each file
 //	2 series    uv number, type (1), text name, text unit, uv tags, (text key, text value) each
@@ -37,6 +41,8 @@ import (
 //	7 loss      uv collection's text, uv source's text, zz first, zz last, uv count, reason (1)
 //	8 clock     boot id (8), zz base: arrival times of readings that follow, where marked unsynced, are
 //	            base + what that boot's monotonic clock showed, ns
+//	9 group     bytes of the group's other records (4), uv bytes right before this record that were not
+//	            synced when it was written; so all that lies before those was, and is damaged if not whole
 const (
 	fileHeaderBytes   = 32
 	recordHeaderBytes = 9
@@ -59,29 +65,46 @@ const (
 	kindSealed  kind = 6
 	kindLoss    kind = 7
 	kindClock   kind = 8
+	kindGroup   kind = 9
+)
+
+// groupRecordBytes is what a group record takes: its body has at most 4 + 3 bytes.
+const (
+	groupRecordBytes = 16
+	maxUnsynced      = 1<<21 - 1
 )
 
 // errTorn marks the place where whole records end.
 var errTorn = errors.New("record is not whole")
 
-func appendFileHeader(dst []byte, number, previousEnd uint64) []byte {
+// fileHeader is what the first bytes of a file say.
+type fileHeader struct {
+	number      uint64
+	previousEnd uint64
+	back        uint32
+}
+
+func appendFileHeader(dst []byte, h fileHeader) []byte {
 	at := len(dst)
 	dst = append(dst, fileMagic...)
-	dst = binary.LittleEndian.AppendUint64(dst, number)
-	dst = binary.LittleEndian.AppendUint64(dst, previousEnd)
-	dst = append(dst, 0, 0, 0, 0)
+	dst = binary.LittleEndian.AppendUint64(dst, h.number)
+	dst = binary.LittleEndian.AppendUint64(dst, h.previousEnd)
+	dst = binary.LittleEndian.AppendUint32(dst, h.back)
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[at:], crc32.MakeTable(crc32.Castagnoli)))
 }
 
-// parseFileHeader returns the file's number and where the records of the file before it end.
-func parseFileHeader(b []byte) (number, previousEnd uint64, err error) {
+func parseFileHeader(b []byte) (fileHeader, error) {
 	if len(b) < fileHeaderBytes || string(b[:8]) != fileMagic {
-		return 0, 0, errors.New("not a journal file: its first bytes are not skerryJ1")
+		return fileHeader{}, errors.New("not a journal file: its first bytes are not " + fileMagic)
 	}
 	if crc32.Checksum(b[:28], crc32.MakeTable(crc32.Castagnoli)) != binary.LittleEndian.Uint32(b[28:]) {
-		return 0, 0, errors.New("journal file header: checksum mismatch")
+		return fileHeader{}, errors.New("journal file header: checksum mismatch")
 	}
-	return binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint64(b[16:]), nil
+	return fileHeader{
+		number:      binary.LittleEndian.Uint64(b[8:]),
+		previousEnd: binary.LittleEndian.Uint64(b[16:]),
+		back:        binary.LittleEndian.Uint32(b[24:]),
+	}, nil
 }
 
 // beginRecord appends a header to be filled by endRecord.
@@ -126,72 +149,34 @@ func parseRecord(b []byte, number, offset uint64) (k kind, body []byte, size int
 	return kind(b[8]), b[recordHeaderBytes:end], size, nil
 }
 
-// fields reads the parts of a body; the first fault sticks.
-type fields struct {
-	b   []byte
-	bad bool
+// appendGroup appends a group record, to be completed by endGroup.
+func appendGroup(dst []byte, unsynced uint64) []byte {
+	at := len(dst)
+	dst = append(beginRecord(dst, kindGroup), 0, 0, 0, 0)
+	dst = binary.AppendUvarint(dst, unsynced)
+	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-recordHeaderBytes)) //nolint:gosec // at most 7
+	for len(dst)-at < groupRecordBytes {
+		dst = append(dst, 0)
+	}
+	return dst
 }
 
-func (f *fields) uvarint() uint64 {
-	v, n := binary.Uvarint(f.b)
-	if n <= 0 {
-		f.bad, f.b = true, nil
-		return 0
-	}
-	f.b = f.b[n:]
-	return v
+// endGroup completes the group record at the beginning of b, all of whose other records follow it. b
+// will lie at offset in file number.
+func endGroup(b []byte, number, offset uint64) {
+	binary.LittleEndian.PutUint32(b[recordHeaderBytes:], uint32(len(b)-groupRecordBytes)) //nolint:gosec // below MaxFileBytes
+	end := recordHeaderBytes + int(binary.LittleEndian.Uint32(b))
+	binary.LittleEndian.PutUint32(b[4:], recordSum(number, offset, b[8:end]))
 }
 
-func (f *fields) varint() int64 {
-	v, n := binary.Varint(f.b)
-	if n <= 0 {
-		f.bad, f.b = true, nil
-		return 0
+// parseGroup reads the body of a group record: the bytes of its other records, and those before it
+// that were not synced.
+func parseGroup(body []byte) (length, unsynced uint64, err error) {
+	f := &fields{b: body}
+	b := f.bytes(4)
+	unsynced = f.uvarint()
+	if err := f.done(); err != nil {
+		return 0, 0, err
 	}
-	f.b = f.b[n:]
-	return v
-}
-
-func (f *fields) bytes(n uint64) []byte {
-	if n > uint64(len(f.b)) {
-		f.bad, f.b = true, nil
-		return nil
-	}
-	out := f.b[:n]
-	f.b = f.b[n:]
-	return out
-}
-
-func (f *fields) byte() byte {
-	b := f.bytes(1)
-	if len(b) == 0 {
-		return 0
-	}
-	return b[0]
-}
-
-func (f *fields) uint64() uint64 {
-	b := f.bytes(8)
-	if len(b) == 0 {
-		return 0
-	}
-	return binary.LittleEndian.Uint64(b)
-}
-
-func (f *fields) uint16() uint16 {
-	b := f.bytes(2)
-	if len(b) == 0 {
-		return 0
-	}
-	return binary.LittleEndian.Uint16(b)
-}
-
-func (f *fields) text() string { return string(f.bytes(f.uvarint())) }
-
-// done reports whether the body was read whole and nothing was wrong.
-func (f *fields) done() error {
-	if f.bad || len(f.b) != 0 {
-		return fmt.Errorf("malformed body")
-	}
-	return nil
+	return uint64(binary.LittleEndian.Uint32(b)), unsynced, nil
 }
