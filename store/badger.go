@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -21,7 +22,7 @@ const openLimit = 60 * time.Second
 // be built inside its allocator's first buffer, because ristretto's allocator corrupts tables on 32 bits when it grows: so
 // MemTableSize ≤ BaseTableSize, no compression, and values out of the tables. Small files, because
 // large mapped ones dirty whole folios on recent kernels and map more memory than a small machine has.
-func profile(dir string, log *slog.Logger) badger.Options {
+func profile(dir string, log badger.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithSyncWrites(true).
 		WithMemTableSize(1 << 20).
@@ -39,11 +40,11 @@ func profile(dir string, log *slog.Logger) badger.Options {
 		WithNumVersionsToKeep(1).
 		WithChecksumVerificationMode(options.OnTableAndBlockRead).
 		WithVerifyValueChecksum(true).
-		WithLogger(badgerLog{log})
+		WithLogger(log)
 }
 
 // openBadger opens the database in dir after removing what a crash may have left that it cannot open.
-func openBadger(dir string, log *slog.Logger) (*badger.DB, error) {
+func openBadger(dir string, log *badgerLog) (*badger.DB, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create database: %w", err)
 	}
@@ -57,7 +58,7 @@ func openBadger(dir string, log *slog.Logger) (*badger.DB, error) {
 			return nil, err
 		}
 		if removed > 0 {
-			log.Warn("removed empty database files left by a crash", "count", removed)
+			log.log.Warn("removed empty database files left by a crash", "count", removed)
 		}
 		if db, err = openGuarded(profile(dir, log)); err == nil {
 			return db, nil
@@ -154,18 +155,31 @@ func closeBadger(db *badger.DB) (err error) {
 }
 
 // badgerLog passes Badger's warnings on. Its chatter about opening and closing is of no use here.
-type badgerLog struct{ log *slog.Logger }
-
-func (l badgerLog) Errorf(format string, args ...any) {
-	l.log.Error("database error", "text", strings.TrimSpace(fmt.Sprintf(format, args...)))
+type badgerLog struct {
+	log *slog.Logger
+	// syncFailed is set when Badger says that syncing its value log failed: it only logs that, and the
+	// commit succeeds.
+	syncFailed atomic.Bool
 }
 
-func (l badgerLog) Warningf(format string, args ...any) {
+// Errorf implements badger.Logger.
+func (l *badgerLog) Errorf(format string, args ...any) {
+	text := strings.TrimSpace(fmt.Sprintf(format, args...))
+	if strings.Contains(text, "sync") {
+		l.syncFailed.Store(true)
+	}
+	l.log.Error("database error", "text", text)
+}
+
+// Warningf implements badger.Logger.
+func (l *badgerLog) Warningf(format string, args ...any) {
 	l.log.Warn("database warning", "text", strings.TrimSpace(fmt.Sprintf(format, args...)))
 }
 
-func (l badgerLog) Infof(format string, args ...any) {
+// Infof implements badger.Logger.
+func (l *badgerLog) Infof(format string, args ...any) {
 	l.log.Debug("database message", "text", strings.TrimSpace(fmt.Sprintf(format, args...)))
 }
 
-func (badgerLog) Debugf(string, ...any) {}
+// Debugf implements badger.Logger.
+func (*badgerLog) Debugf(string, ...any) {}

@@ -33,7 +33,8 @@ type feed struct {
 	author     crdt.Author
 	role       crdt.Role
 	collection *collection
-	meta       *feed // of a data feed
+	meta       *feed  // of a data feed
+	store      string // of our own: see feedRow
 	head       headRow
 	headCID    cid.Cid
 
@@ -62,6 +63,13 @@ type definitions struct {
 	seqs   []uint64          // the meta feed's seq that defines it
 
 	counters crdt.Counters // the latest
+}
+
+// with returns d and what another meta block of the same feed defines; d stays as it is.
+func (d *definitions) with(b *crdt.Block, table *sensors.Table) (*definitions, error) {
+	next := *d
+	next.series, next.seqs = slices.Clip(d.series), slices.Clip(d.seqs)
+	return &next, next.take(b, table)
 }
 
 func (f *feed) sealedHead() journal.SealedHead {
@@ -122,7 +130,7 @@ func (db *DB) loadFeeds(txn *badger.Txn) error {
 		if err := decodeRow(k, v, &row); err != nil {
 			return err
 		}
-		f := &feed{number: n, role: crdt.Role(row.Role), collection: db.byNumber[row.Collection]}
+		f := &feed{number: n, role: crdt.Role(row.Role), collection: db.byNumber[row.Collection], store: row.Store}
 		if !ok || f.collection == nil || len(row.ID) != len(f.id) || len(row.Author) != len(f.author) {
 			return fmt.Errorf("feed row %q is malformed or has no collection", k)
 		}
@@ -145,12 +153,15 @@ func (db *DB) loadFeeds(txn *badger.Txn) error {
 		db.feeds[n], db.byID[f.id] = f, f
 		return nil
 	})
+	if err != nil {
+		return err
+	}
 	for f, n := range metas {
 		if f.meta = db.feeds[n]; f.meta == nil {
 			return fmt.Errorf("feed %s relies on feed number %d, which is not in the catalog", f.id, n)
 		}
 	}
-	return err
+	return nil
 }
 
 // Own is what the writing end of our feeds in a collection resumes from.
@@ -171,7 +182,8 @@ type OwnFeed struct {
 	CID     cid.Cid
 }
 
-// Own returns our own current feeds of the collection, and false when there are none.
+// Own returns our own current feeds of the collection, and false when there are none to resume: none
+// at all, or the store was copied or lost blocks since. Hybrid is to be kept also then.
 func (db *DB) Own(name string) (Own, bool, error) {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
@@ -179,26 +191,35 @@ func (db *DB) Own(name string) (Own, bool, error) {
 	if c == nil || c.ownData == nil || c.ownMeta == nil {
 		return Own{}, false, nil
 	}
+	hybrid := max(c.ownData.head.Hybrid, c.ownMeta.head.Hybrid)
+	if c.ownData.store != db.opened.StoreID || c.ownMeta.store != db.opened.StoreID {
+		return Own{Hybrid: hybrid}, false, nil
+	}
+	own, err := db.readOwnLocked(c)
+	if err != nil { // verify names it as damage; writing goes on in new feeds
+		db.log.Error("feeds cannot be read back and are begun anew", "collection", name, "err", err)
+		return Own{Hybrid: hybrid}, false, nil
+	}
+	own.Hybrid = hybrid
+	return own, true, nil
+}
+
+func (db *DB) readOwnLocked(c *collection) (own Own, err error) {
 	txn := db.badger.NewTransaction(false)
 	defer txn.Discard()
-	data, err := db.ownFeedLocked(txn, c.ownData)
-	if err != nil {
-		return Own{}, false, err
+	if own.Data, err = db.ownFeedLocked(txn, c.ownData); err != nil {
+		return Own{}, err
 	}
-	meta, err := db.ownFeedLocked(txn, c.ownMeta)
-	if err != nil {
-		return Own{}, false, err
+	if own.Meta, err = db.ownFeedLocked(txn, c.ownMeta); err != nil {
+		return Own{}, err
 	}
 	defs, err := db.readDefinitions(txn, metaOf(c.ownMeta))
 	if err != nil {
-		return Own{}, false, err
+		return Own{}, err
 	}
-	return Own{
-		Data: data, Meta: meta,
-		Series: slices.Clone(defs.series), SeriesSeqs: slices.Clone(defs.seqs),
-		Readings: c.ownData.head.Readings, Counters: defs.counters,
-		Hybrid: max(c.ownData.head.Hybrid, c.ownMeta.head.Hybrid),
-	}, true, nil
+	own.Series, own.SeriesSeqs = slices.Clone(defs.series), slices.Clone(defs.seqs)
+	own.Readings, own.Counters = c.ownData.head.Readings, defs.counters
+	return own, nil
 }
 
 func (db *DB) ownFeedLocked(txn *badger.Txn, f *feed) (OwnFeed, error) {
@@ -215,11 +236,7 @@ func (db *DB) ownFeedLocked(txn *badger.Txn, f *feed) (OwnFeed, error) {
 
 // openingOf reads a feed's opening block, whose digest is the feed's id.
 func (db *DB) openingOf(txn *badger.Txn, number uint32, id crdt.FeedID) (*crdt.Block, error) {
-	item, err := txn.Get(numberKey(keyOpening, number))
-	if err != nil {
-		return nil, fmt.Errorf("read opening block of feed %s: %w", id, err)
-	}
-	raw, err := item.ValueCopy(nil)
+	raw, err := value(txn, numberKey(keyOpening, number), nil)
 	if err != nil {
 		return nil, fmt.Errorf("read opening block of feed %s: %w", id, err)
 	}
@@ -255,11 +272,7 @@ func (db *DB) readMeta(txn *badger.Txn, m metaPlace, fn func(*crdt.Block) error)
 	}
 	prev := b.CID
 	for seq := uint64(1); seq <= m.head; seq++ {
-		item, err := txn.Get(metaKey(m.collection, m.number, seq))
-		if err != nil {
-			return fmt.Errorf("read meta block %d of feed %s: %w", seq, m.id, err)
-		}
-		raw, err := item.ValueCopy(nil)
+		raw, err := value(txn, metaKey(m.collection, m.number, seq), nil)
 		if err != nil {
 			return fmt.Errorf("read meta block %d of feed %s: %w", seq, m.id, err)
 		}

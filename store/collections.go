@@ -82,6 +82,13 @@ func (db *DB) headsLocked(name string) []crdt.Head {
 	return heads
 }
 
+// Feeds returns the number of feeds of a collection, data and meta.
+func (db *DB) Feeds(name string) int {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	return len(db.headsLocked(name))
+}
+
 // Totals returns the number of blocks and of readings in them, and the journal's bytes.
 func (db *DB) Totals() (blocks, readings, journalBytes uint64) {
 	db.mu.RLock()
@@ -96,14 +103,4 @@ func (db *DB) Totals() (blocks, readings, journalBytes uint64) {
 		db.journalMu.Unlock()
 	}
 	return blocks, readings, journalBytes
-}
-
-// RenewMarker tells a copied store from its origin from now on. The caller has opened new feeds.
-func (db *DB) RenewMarker() error {
-	id, err := renewMarker(db.dir)
-	if err != nil {
-		return err
-	}
-	db.opened.StoreID, db.opened.Copied = id, false
-	return nil
 }

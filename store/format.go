@@ -24,15 +24,12 @@ var ErrNewerFormat = errors.New("the store was written by a newer version of ske
 const formatPrefix = "skerry store "
 
 // checkFormat reads DIR/FORMAT, writing it in a new store, and reports whether the store is new.
-func checkFormat(dir string, readOnly bool) (created bool, err error) {
+func checkFormat(dir string) (created bool, err error) {
 	path := filepath.Join(dir, "FORMAT")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Join(dir, "badger", "MANIFEST")); err == nil {
 			return false, fmt.Errorf("%s is missing beside a database: the folder is not whole; restore it from a copy", path)
-		}
-		if readOnly {
-			return true, nil
 		}
 		return true, writeFile(path, []byte(formatPrefix+strconv.Itoa(Format)+"\n"))
 	}
@@ -50,25 +47,24 @@ func checkFormat(dir string, readOnly bool) (created bool, err error) {
 	return false, nil
 }
 
-// marker tells a store from a copy of it: a copied file has another inode and birth time.
+// marker tells a store from a copy of it: a copied file has another inode and birth time. Each of our
+// feeds is marked with the Store under which it was opened.
 type marker struct {
-	Store  string `json:"store"` // random, new with every copy
+	Store  string `json:"store"` // random, another one in a copy
 	Inode  uint64 `json:"inode"`
 	Birth  string `json:"birth"`  // of the file, seconds.nanoseconds; empty where the file system has none
 	Serial string `json:"serial"` // of the machine
 }
 
-// checkMarker compares DIR/STORE with itself. A copy gets a marker of its own before anything is
-// appended, and copied is true until our feeds were opened anew.
-func checkMarker(dir string, readOnly bool) (store string, copied bool, err error) {
-	path := filepath.Join(dir, "STORE")
+func markerPath(dir string) string { return filepath.Join(dir, "STORE") }
+
+// checkMarker compares DIR/STORE with itself, writing it where it is missing.
+func checkMarker(dir string, created bool) (store string, copied bool, err error) {
+	path := markerPath(dir)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if readOnly {
-			return "", false, nil
-		}
 		store, err = writeMarker(path)
-		return store, false, err
+		return store, !created, err
 	}
 	if err != nil {
 		return "", false, fmt.Errorf("read store marker: %w", err)
@@ -83,11 +79,6 @@ func checkMarker(dir string, readOnly bool) (store string, copied bool, err erro
 	}
 	same := was.Inode == is.Inode && was.Birth == is.Birth && was.Serial == is.Serial
 	return was.Store, !same, nil
-}
-
-// renewMarker gives a copied store a marker of its own.
-func renewMarker(dir string) (store string, err error) {
-	return writeMarker(filepath.Join(dir, "STORE"))
 }
 
 // writeMarker writes a new marker. The inode is known only once the file is there, so the file is made

@@ -1,11 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/ipfs/go-cid"
@@ -25,10 +28,14 @@ type Query struct {
 	Newest     bool  // newest first
 }
 
+// errSpent ends rows that are ranged over a second time.
+var errSpent = errors.New("the rows were read already")
+
 // Query streams the rows that q selects, in the order time, series, author (with Newest: time
 // descending), as they are when it is called: journalled readings included, each once. It holds a
 // bounded number of readings in memory. A block whose bytes are not those that were written ends the
-// stream with an error that names feed and seq. Seq must be ranged over, or ctx ended, to release it.
+// stream with an error that names feed and seq. The rows can be ranged over once; ranging over them, or
+// the end of ctx, releases what they hold.
 func (db *DB) Query(ctx context.Context, q Query) (sensors.Precision, iter.Seq2[sensors.Row, error], error) {
 	if q.To == 0 {
 		q.To = maxTime
@@ -37,24 +44,40 @@ func (db *DB) Query(ctx context.Context, q Query) (sensors.Precision, iter.Seq2[
 	if err != nil {
 		return 0, nil, err
 	}
+	var taken atomic.Bool // by the reader, or by the end of ctx
+	stop := context.AfterFunc(ctx, func() {
+		if taken.CompareAndSwap(false, true) {
+			s.close()
+		}
+	})
 	return s.precision, func(yield func(sensors.Row, error) bool) {
+		if !taken.CompareAndSwap(false, true) {
+			yield(sensors.Row{}, cmp.Or(ctx.Err(), errSpent))
+			return
+		}
 		defer s.close()
-		sent := int64(0)
-		for rows, err := range s.windows(ctx) {
-			if err != nil {
-				yield(sensors.Row{}, err)
+		defer stop()
+		s.send(ctx, yield)
+	}, nil
+}
+
+// send yields the rows.
+func (s *snapshot) send(ctx context.Context, yield func(sensors.Row, error) bool) {
+	sent := int64(0)
+	for rows, err := range s.windows(ctx) {
+		if err != nil {
+			yield(sensors.Row{}, err)
+			return
+		}
+		for i := range rows {
+			if !yield(sensors.Row{Reading: rows[i].Reading, Author: rows[i].author}, nil) {
 				return
 			}
-			for i := range rows {
-				if !yield(sensors.Row{Reading: rows[i].Reading, Author: rows[i].author}, nil) {
-					return
-				}
-				if sent++; sent == q.Limit {
-					return
-				}
+			if sent++; sent == s.q.Limit {
+				return
 			}
 		}
-	}, nil
+	}
 }
 
 // snapshot is the state of one collection at one moment.

@@ -9,6 +9,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 	"github.com/fxamacker/cbor/v2"
 
+	"github.com/skerry-edge/skerry/crdt"
 	"github.com/skerry-edge/skerry/store/journal"
 )
 
@@ -34,6 +35,7 @@ type feedRow struct {
 	Role       uint8
 	Author     []byte
 	Meta       uint32 // number of the meta feed that a data feed relies on
+	Store      string // of our own: the store's id when it was opened; see marker
 }
 
 // headRow is the value of an h key: it changes with every commit to the feed.
@@ -65,6 +67,14 @@ type segmentRow struct {
 	Bytes    uint64
 }
 
+// include counts a block in.
+func (r *segmentRow) include(b *crdt.Block) {
+	r.First, r.Last = min(r.First, b.Clock.First), max(r.Last, b.Clock.Last())
+	r.Blocks++
+	r.Readings += uint64(b.Count)
+	r.Bytes += uint64(len(b.Raw))
+}
+
 // directoryRow is the value of a d key.
 type directoryRow struct {
 	_      struct{} `cbor:",toarray"`
@@ -73,7 +83,7 @@ type directoryRow struct {
 	Part   uint16
 }
 
-// rowLimits bound what a damaged row can make the decoder do.
+// rowMode bounds what a damaged row can make the decoder do.
 func rowMode() (cbor.DecMode, error) {
 	return cbor.DecOptions{MaxNestedLevels: 4, MaxArrayElements: 64, MaxMapPairs: 16}.DecMode()
 }
@@ -143,14 +153,29 @@ func put(txn *badger.Txn, key []byte, v any) error {
 
 // fetch reads a CBOR row into v and reports whether there is one.
 func fetch(txn *badger.Txn, key []byte, v any) (bool, error) {
-	item, err := txn.Get(key)
+	b, err := value(txn, key, nil)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("read row %q: %w", key, err)
 	}
-	return true, item.Value(func(b []byte) error { return decodeRow(key, b, v) })
+	return true, decodeRow(key, b, v)
+}
+
+// value returns a copy of the value of key, in the memory of dst where it fits. Badger panics over some kinds of
+// damage: that becomes an error.
+func value(txn *badger.Txn, key, dst []byte) (b []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			b, err = nil, fmt.Errorf("the database panics: %v", r)
+		}
+	}()
+	item, err := txn.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	return item.ValueCopy(dst)
 }
 
 func decodeRow(key, b []byte, v any) error {
@@ -165,7 +190,12 @@ func decodeRow(key, b []byte, v any) error {
 }
 
 // scan calls fn for each key with the prefix, in key order. The key and value are valid during the call only.
-func scan(txn *badger.Txn, prefix []byte, fn func(key, value []byte) error) error {
+func scan(txn *badger.Txn, prefix []byte, fn func(key, value []byte) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the database panics: %v", r)
+		}
+	}()
 	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix})
 	defer it.Close()
 	for it.Rewind(); it.Valid(); it.Next() {

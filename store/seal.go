@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,34 +17,21 @@ const MaxSealBlocks = 24
 // Seal commits blocks of our own feeds in one synced transaction, and with them that the first
 // readings and losses of the collection's tail are in blocks now. New feeds come with their opening
 // blocks first, the meta feed before the data feed. After an error nothing was committed, and the same
-// Seal may be tried again.
+// readings and losses may be sealed again.
 func (db *DB) Seal(name string, blocks []*crdt.Block, readings, losses int) error {
-	if len(blocks) > MaxSealBlocks {
-		return fmt.Errorf("seal %q: %d blocks, want at most %d", name, len(blocks), MaxSealBlocks)
-	}
-	db.mu.RLock()
-	var sealedTo journal.Position
-	var moved bool
-	skips := false
-	if t := db.tails[name]; t != nil {
-		sealedTo, moved = t.after(readings, losses)
-		next, more := t.next(readings)
-		skips = moved && more && next.Compare(sealedTo) < 0
-	}
-	db.mu.RUnlock()
-	if skips {
-		return fmt.Errorf("seal %q: the losses lie behind readings that would stay unsealed", name)
-	}
-
-	txn := db.badger.NewTransaction(true)
-	defer txn.Discard()
-	s := &sealing{db: db, txn: txn, commit: db.commits + 1, feeds: map[crdt.FeedID]*feed{}}
-	if err := s.run(name, blocks, sealedTo, moved); err != nil {
+	s, err := db.prepareSeal(name, blocks, readings, losses)
+	if err != nil {
 		return fmt.Errorf("seal %q: %w", name, err)
 	}
+	defer s.txn.Discard()
 
 	db.commit.Lock()
-	if err := txn.Commit(); err != nil {
+	db.syncLog.syncFailed.Store(false)
+	err = commit(s.txn)
+	if err == nil && db.syncLog.syncFailed.Load() {
+		err = errors.New("the value log was not synced")
+	}
+	if err != nil {
 		db.commit.Unlock()
 		return fmt.Errorf("seal %q: commit: %w", name, err)
 	}
@@ -52,7 +40,7 @@ func (db *DB) Seal(name string, blocks []*crdt.Block, readings, losses int) erro
 	if t := db.tails[name]; t != nil {
 		t.drop(readings, losses)
 	}
-	head := s.collection.ownData.sealedHead()
+	head := db.collections[name].ownData.sealedHead()
 	needed := db.oldestNeededLocked()
 	db.mu.Unlock()
 	db.commit.Unlock()
@@ -67,6 +55,45 @@ func (db *DB) Seal(name string, blocks []*crdt.Block, readings, losses int) erro
 		db.log.Warn("journal did not release its old files", "err", err)
 	}
 	return nil
+}
+
+// prepareSeal builds the transaction.
+func (db *DB) prepareSeal(name string, blocks []*crdt.Block, readings, losses int) (*sealing, error) {
+	if len(blocks) > MaxSealBlocks {
+		return nil, fmt.Errorf("%d blocks, want at most %d", len(blocks), MaxSealBlocks)
+	}
+	db.mu.RLock()
+	t := db.tails[name]
+	if t == nil {
+		t = &tail{}
+	}
+	sealedTo, moved, err := t.after(readings, losses)
+	db.mu.RUnlock()
+	if err != nil {
+		return nil, err
+	}
+	s := &sealing{
+		db: db, txn: db.badger.NewTransaction(true), commit: db.commits + 1, feeds: map[crdt.FeedID]*feed{}, blocks: blocks,
+	}
+	err = s.run(name, sealedTo, moved)
+	if err == nil && s.readings != uint64(readings) { //nolint:gosec // not negative
+		err = fmt.Errorf("%d readings in the blocks, want %d", s.readings, readings)
+	}
+	if err != nil {
+		s.txn.Discard()
+		return nil, err
+	}
+	return s, nil
+}
+
+// commit commits; a panic inside becomes an error.
+func commit(txn *badger.Txn) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return txn.Commit()
 }
 
 // oldestNeededLocked returns the oldest journal file that a tail still needs.
@@ -92,14 +119,14 @@ type sealing struct {
 	feeds      map[crdt.FeedID]*feed // copies
 	order      []*feed
 	blocks     []*crdt.Block
+	readings   uint64 // in the data blocks
 }
 
-func (s *sealing) run(name string, blocks []*crdt.Block, sealedTo journal.Position, moved bool) error {
-	s.blocks = blocks
-	if err := s.open(name, blocks); err != nil {
+func (s *sealing) run(name string, sealedTo journal.Position, moved bool) error {
+	if err := s.open(name, s.blocks); err != nil {
 		return err
 	}
-	for _, b := range blocks {
+	for _, b := range s.blocks {
 		if err := s.add(b); err != nil {
 			return err
 		}
@@ -162,6 +189,9 @@ func (s *sealing) feed(id crdt.FeedID) (*feed, error) {
 	if have == nil {
 		return nil, fmt.Errorf("feed %s is not open", id)
 	}
+	if have.author != s.db.author || have.store != s.db.opened.StoreID {
+		return nil, fmt.Errorf("feed %s is not to be extended: the store was copied or lost blocks since", id)
+	}
 	f := *have
 	f.collection = s.collection
 	s.feeds[id] = &f
@@ -188,6 +218,7 @@ func (s *sealing) add(b *crdt.Block) error {
 		return s.txn.Set(metaKey(s.collection.number, f.number, b.Seq), b.Raw)
 	}
 	f.head.Readings += uint64(b.Count)
+	s.readings += uint64(b.Count)
 	return s.addData(f, b)
 }
 
@@ -239,10 +270,7 @@ func (s *sealing) place(b *crdt.Block) *placedSegment {
 		at++
 	}
 	p := &c.segments[at-1]
-	p.First, p.Last = min(p.First, b.Clock.First), max(p.Last, b.Clock.Last())
-	p.Blocks++
-	p.Readings += uint64(b.Count)
-	p.Bytes += uint64(len(b.Raw))
+	p.include(b)
 	return p
 }
 
@@ -262,7 +290,14 @@ func (s *sealing) addOpening(b *crdt.Block) error {
 	f := &feed{number: number, id: b.Feed, author: o.Author, role: o.Role, collection: s.collection, headCID: b.CID}
 	f.head.CID = b.CID.Bytes()
 	f.head.Hybrid = b.Clock.Hybrid
-	row := feedRow{ID: f.id[:], Collection: s.collection.number, Role: uint8(f.role), Author: f.author[:]}
+	if row := &s.collection.row; o.Name != row.Name || uint8(o.Kind) != row.Kind || o.Encrypted != row.Encrypted {
+		return fmt.Errorf("opening block is of collection %q, %s", o.Name, o.Kind)
+	}
+	if o.Author != s.db.author {
+		return fmt.Errorf("feed %s is of author %s, not ours", f.id, o.Author)
+	}
+	f.store = s.db.opened.StoreID
+	row := feedRow{ID: f.id[:], Collection: s.collection.number, Role: uint8(f.role), Author: f.author[:], Store: f.store}
 	if o.Role == crdt.Data {
 		if f.meta, err = s.feed(o.Meta); err != nil {
 			return err
@@ -271,17 +306,15 @@ func (s *sealing) addOpening(b *crdt.Block) error {
 	}
 	s.feeds[f.id] = f
 	s.order = append(s.order, f)
-	if o.Author == s.db.author {
-		if o.Role == crdt.Data {
-			if before := s.collection.ownData; before != nil { // what is sealed stays sealed
-				f.head.File, f.head.Offset, f.head.Index = before.head.File, before.head.Offset, before.head.Index
-			}
-			s.collection.ownData, s.collection.row.OwnData = f, f.number
-		} else {
-			s.collection.ownMeta, s.collection.row.OwnMeta = f, f.number
+	if o.Role == crdt.Data {
+		if before := s.collection.ownData; before != nil { // what is sealed stays sealed
+			f.head.File, f.head.Offset, f.head.Index = before.head.File, before.head.Offset, before.head.Index
 		}
-		s.collection.row.Precision = o.Precision
+		s.collection.ownData, s.collection.row.OwnData = f, f.number
+	} else {
+		s.collection.ownMeta, s.collection.row.OwnMeta = f, f.number
 	}
+	s.collection.row.Precision = o.Precision
 	if err := put(s.txn, numberKey(keyFeed, number), &row); err != nil {
 		return err
 	}
@@ -327,9 +360,12 @@ func (s *sealing) applyLocked() {
 		}
 	}
 	for _, b := range s.blocks {
-		f := db.byID[b.Feed]
-		if f.role == crdt.Meta && b.Seq > 0 {
-			f.series = nil // read again when needed, then with this block
+		if f := db.byID[b.Feed]; f.role == crdt.Meta && b.Seq > 0 && f.series != nil {
+			next, err := f.series.with(b, db.table)
+			if err != nil {
+				next = nil // read again when needed: then the error is told
+			}
+			f.series = next
 		}
 	}
 }

@@ -53,14 +53,16 @@ type Options struct {
 // DB is an open store. Safe for concurrent use, except that Append is for one committer and Seal for
 // one sealer.
 type DB struct {
-	dir    string
-	table  *sensors.Table
-	author crdt.Author
-	clock  sensors.ClockBase
-	log    *slog.Logger
-	lock   *lockFile
-	badger *badger.DB
-	opened Opened
+	// Constant after Open.
+	dir     string
+	table   *sensors.Table
+	author  crdt.Author
+	clock   sensors.ClockBase
+	log     *slog.Logger
+	lock    *lockFile
+	badger  *badger.DB
+	syncLog *badgerLog
+	opened  Opened
 
 	commit sync.RWMutex // see the package comment
 
@@ -78,16 +80,17 @@ type DB struct {
 	watchers watchers
 }
 
-// Opened says what opening found.
+// Opened says what opening found. After Copied and TailLost our feeds of before are not resumed: Own
+// does not return them, and Seal refuses to extend them.
 type Opened struct {
 	Created  bool
-	Copied   bool // the folder is a copy of another store: our feeds must begin anew
-	TailLost bool // Badger is behind the journal's sealed records: our feeds must begin anew
+	Copied   bool // the folder is a copy of another store
+	TailLost bool // Badger is behind what the journal says was sealed
 	Torn     bool // the journal ended in a write that was cut short
 	Damage   []Damage
 	Replayed int // readings that were journalled and in no block
 	Took     time.Duration
-	StoreID  string
+	StoreID  string // of the marker: another one after Copied and TailLost
 	// Origins are the messages in the kept journal, oldest first, for recognising repeats.
 	Origins []Origin
 }
@@ -109,13 +112,13 @@ func Open(o Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{
-		dir: o.Dir, table: o.Table, author: o.Author, clock: o.Clock, log: o.Log, lock: lock,
+		dir: o.Dir, table: o.Table, author: o.Author, clock: o.Clock, log: o.Log, lock: lock, syncLog: &badgerLog{log: o.Log},
 		collections: map[string]*collection{}, byNumber: map[uint32]*collection{},
 		feeds: map[uint32]*feed{}, byID: map[crdt.FeedID]*feed{}, tails: map[string]*tail{},
 	}
 	if err := db.open(o); err != nil {
 		if db.badger != nil {
-			err = errors.Join(err, db.badger.Close())
+			err = errors.Join(err, closeBadger(db.badger))
 		}
 		return nil, errors.Join(err, lock.release())
 	}
@@ -124,31 +127,70 @@ func Open(o Options) (*DB, error) {
 }
 
 func (db *DB) open(o Options) error {
-	created, err := checkFormat(o.Dir, o.ReadOnly)
+	created, err := checkFormat(o.Dir)
 	if err != nil {
 		return err
 	}
 	db.opened.Created = created
-	marker, copied, err := checkMarker(o.Dir, o.ReadOnly)
-	if err != nil {
+	if db.opened.StoreID, db.opened.Copied, err = checkMarker(o.Dir, created); err != nil {
 		return err
 	}
-	db.opened.Copied, db.opened.StoreID = copied, marker
-	if db.badger, err = openBadger(filepath.Join(o.Dir, "badger"), o.Log); err != nil {
+	if db.opened.Copied && !o.ReadOnly {
+		if err := db.renew(); err != nil {
+			return err
+		}
+	}
+	if db.badger, err = openBadger(filepath.Join(o.Dir, "badger"), db.syncLog); err != nil {
 		return err
 	}
 	if err := db.loadCatalog(); err != nil {
 		return err
 	}
-	end, err := db.replay()
+	r, err := db.replay()
 	if err != nil {
 		return err
 	}
 	if o.ReadOnly {
 		return nil
 	}
-	db.journal, err = journal.Open(db.journalDir(), journal.Options{LastEnd: end})
+	if db.journal, err = journal.Open(db.journalDir(), journal.Options{LastEnd: r.lastEnd, After: db.lastSealedFile()}); err != nil {
+		return err
+	}
+	if len(r.losses) > 0 {
+		if err := db.Append(nil, r.losses); err != nil {
+			return err
+		}
+	}
+	if db.opened.TailLost && db.resumes() {
+		return db.renew()
+	}
+	return nil
+}
+
+// resumes reports whether any of our feeds may be appended to.
+func (db *DB) resumes() bool {
+	for _, f := range db.feeds {
+		if f.author == db.author && f.store == db.opened.StoreID {
+			return true
+		}
+	}
+	return false
+}
+
+// renew gives the store another id: from then on our feeds that were opened under the old one are left.
+func (db *DB) renew() (err error) {
+	db.opened.StoreID, err = writeMarker(markerPath(db.dir))
 	return err
+}
+
+// lastSealedFile returns the newest journal file that any head names: new files get higher numbers,
+// or their readings would be taken for sealed.
+func (db *DB) lastSealedFile() uint64 {
+	last := uint64(0)
+	for _, f := range db.feeds {
+		last = max(last, f.head.File)
+	}
+	return last
 }
 
 // Opened returns what opening found.
@@ -175,28 +217,39 @@ func (db *DB) Append(batches []sensors.Batch, losses []sensors.Loss) error {
 	return nil
 }
 
-// Close seals nothing: the caller did. It trims the journal, closes Badger and releases the lock.
+// Close seals nothing: the caller did. It trims the journal, closes Badger and releases the lock. No
+// other call may be under way or follow, but a Query's rows that are still read end with an error or early.
 func (db *DB) Close() error {
 	db.watchers.close()
 	var errs []error
 	if db.journal != nil {
-		heads, empty := db.sealedHeads()
-		db.journalMu.Lock()
-		errs = append(errs, db.journal.Close(empty, heads))
-		db.journalMu.Unlock()
+		errs = append(errs, db.closeJournal())
 	}
 	errs = append(errs, closeBadger(db.badger), db.lock.release())
 	return errors.Join(errs...)
 }
 
-// sealedHeads returns what a sealed record says of all our feeds, and whether the tails are empty.
-func (db *DB) sealedHeads() ([]journal.SealedHead, bool) {
+func (db *DB) closeJournal() error {
+	var origins []sensors.Batch
+	var err error
+	heads := db.sealedHeads()
+	if len(heads) > 0 {
+		if origins, err = db.lastOrigins(); err != nil {
+			heads = nil // keep the files
+		}
+	}
+	db.journalMu.Lock()
+	defer db.journalMu.Unlock()
+	return errors.Join(err, db.journal.Close(heads, origins))
+}
+
+// sealedHeads returns what a sealed record says of all our feeds; nil when something is unsealed.
+func (db *DB) sealedHeads() []journal.SealedHead {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
-	empty := true
 	for _, t := range db.tails {
 		if t.count > 0 || len(t.losses) > 0 {
-			empty = false
+			return nil
 		}
 	}
 	var heads []journal.SealedHead
@@ -205,7 +258,7 @@ func (db *DB) sealedHeads() ([]journal.SealedHead, bool) {
 			heads = append(heads, f.sealedHead())
 		}
 	}
-	return heads, empty
+	return heads
 }
 
 func (db *DB) journalDir() string { return filepath.Join(db.dir, "journal") }

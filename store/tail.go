@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -61,26 +62,37 @@ func (t *tail) peek(dst []sensors.Reading, limit int) []sensors.Reading {
 	return dst
 }
 
-// after returns the position after the first n readings and losses of the tail; ok is false when
-// there are none.
-func (t *tail) after(readings, losses int) (p journal.Position, ok bool) {
+// after returns the position after the first readings and losses of the tail; ok is false when that
+// are none. The error says why they cannot be sealed without the rest: what is sealed is told by one position.
+func (t *tail) after(readings, losses int) (p journal.Position, ok bool, err error) {
+	if readings < 0 || readings > t.count || losses < 0 || losses > len(t.losses) {
+		return p, false, fmt.Errorf("%d readings and %d losses, of %d and %d", readings, losses, t.count, len(t.losses))
+	}
+
+	left := readings
 	for _, c := range t.chunks {
-		if readings <= 0 {
+		if left == 0 {
 			break
 		}
-		n := min(readings, len(c.Readings))
+		n := min(left, len(c.Readings))
 		p, ok = c.At, true
 		p.Index += uint32(n) //nolint:gosec // a chunk has at most 4096 readings
-		readings -= n
+		left -= n
 	}
-	if losses > 0 && losses <= len(t.losses) {
+	if losses > 0 {
 		q := t.losses[losses-1].at
 		q.Index = 1
 		if !ok || q.Compare(p) > 0 {
 			p, ok = q, true
 		}
 	}
-	return p, ok
+	if next, more := t.next(readings); ok && more && next.Compare(p) < 0 {
+		return p, false, errors.New("the losses lie behind readings that would stay unsealed")
+	}
+	if losses < len(t.losses) && ok && t.losses[losses].at.Compare(p) < 0 {
+		return p, false, errors.New("the readings lie behind losses that would stay unsealed")
+	}
+	return p, ok, nil
 }
 
 // next returns the position of the reading after the first n; ok is false when there is none.
@@ -147,95 +159,44 @@ func (db *DB) UnsealedCollections() []string {
 }
 
 // Peek appends the oldest readings that are in no block yet to dst, at most limit and only such as
-// share a clock, and returns with them that clock and the losses that were journalled up to the last of
-// them (all losses when no more readings follow).
-func (db *DB) Peek(collection string, dst []sensors.Reading, limit int) ([]sensors.Reading, sensors.ClockBase, []sensors.Loss) {
+// share a clock, and returns with them that clock.
+func (db *DB) Peek(collection string, dst []sensors.Reading, limit int) ([]sensors.Reading, sensors.ClockBase) {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	t := db.tails[collection]
+	if t == nil || len(t.chunks) == 0 {
+		return dst, db.clock
+	}
+	return t.peek(dst, limit), t.chunks[0].Clock
+}
+
+// Losses returns the losses in no block yet that were journalled before the reading that follows the
+// first so many: they are to be sealed with these.
+func (db *DB) Losses(collection string, readings int) []sensors.Loss {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	t := db.tails[collection]
 	if t == nil {
-		return dst, sensors.ClockBase{}, nil
+		return nil
 	}
-	var clock sensors.ClockBase
-	if len(t.chunks) > 0 {
-		clock = t.chunks[0].Clock
-	}
-	before := len(dst)
-	dst = t.peek(dst, limit)
-	last, _ := t.after(len(dst)-before, 0)
-	all := len(dst)-before == t.count
+	next, more := t.next(readings)
 	var losses []sensors.Loss
 	for _, l := range t.losses {
-		if !all && l.at.Compare(last) > 0 {
+		if more && l.at.Compare(next) > 0 {
 			break
 		}
 		losses = append(losses, l.loss)
 	}
-	return dst, clock, losses
+	return losses
 }
 
-// replay fills the tails from the journal and returns where its newest file's records end.
-func (db *DB) replay() (uint64, error) {
-	sealed := map[string]journal.Position{}
-	for name, c := range db.collections {
-		if c.ownData != nil {
-			sealed[name] = c.ownData.head.sealedTo()
-		}
+// UnsealedReadings returns the number of readings of all collections that are in no block yet.
+func (db *DB) UnsealedReadings() uint64 {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	n := 0
+	for _, t := range db.tails {
+		n += t.count
 	}
-	lastSealed := map[string]journal.SealedHead{}
-	visit := journal.Visitor{
-		Want: func(collection string, end journal.Position) bool { return end.Compare(sealed[collection]) > 0 },
-		Chunk: func(c journal.Chunk) error {
-			if from := sealed[c.Collection]; from.File == c.At.File && from.Offset == c.At.Offset {
-				if uint64(from.Index) > uint64(len(c.Readings)) {
-					return fmt.Errorf("sealed_to of %q lies beyond its record", c.Collection)
-				}
-				c.Readings, c.At.Index = c.Readings[from.Index:], from.Index
-			}
-			if len(c.Readings) > 0 {
-				db.tailLocked(c.Collection).add(c)
-				db.opened.Replayed += len(c.Readings)
-			}
-			return nil
-		},
-		Loss: func(at journal.Position, l sensors.Loss) error {
-			if at.Compare(sealed[l.Collection]) >= 0 {
-				db.tailLocked(l.Collection).addLoss(at, l)
-			}
-			return nil
-		},
-		Origin: func(source string, o sensors.Origin) error {
-			db.opened.Origins = append(db.opened.Origins, Origin{source, o})
-			if len(db.opened.Origins) > 2*maxOrigins {
-				db.opened.Origins = slices.Clone(db.opened.Origins[maxOrigins:])
-			}
-			return nil
-		},
-		Sealed: func(heads []journal.SealedHead) error {
-			for _, h := range heads {
-				lastSealed[h.Collection] = h
-			}
-			return nil
-		},
-	}
-	contents, err := journal.Read(db.journalDir(), db.table, visit)
-	if err != nil {
-		return 0, err
-	}
-	for _, h := range lastSealed {
-		// A feed that we know and left behind was left on purpose; one that we do not know, or whose
-		// head is older than the journal says, is what Badger lost.
-		f := db.byID[h.Feed]
-		if f == nil || f == f.collection.ownData && f.head.Seq < h.Seq {
-			db.opened.TailLost = true
-		}
-	}
-	db.opened.Torn = contents.Torn
-	for _, d := range contents.Damage {
-		db.opened.Damage = append(db.opened.Damage, Damage{File: "journal/" + d.File, Reason: fmt.Sprintf("at byte %d: %s", d.Offset, d.Reason)})
-	}
-	return contents.LastEnd, nil
+	return uint64(max(n, 0))
 }
-
-// maxOrigins is how many of the newest journalled messages are remembered over a restart.
-const maxOrigins = 16384

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"sync"
+	"sync/atomic"
 
 	"github.com/skerry-edge/skerry/sensors"
 	"github.com/skerry-edge/skerry/store/journal"
@@ -13,8 +14,11 @@ import (
 // ErrSlowReader ends the stream of a watcher that did not keep up.
 var ErrSlowReader = errors.New("the reader is too slow: readings were skipped")
 
-// watchQueue is how many chunks wait for one watcher.
-const watchQueue = 256
+// What may wait for one watcher.
+const (
+	watchQueue    = 256     // chunks
+	watchReadings = 131_072 // in them, before the latest group
+)
 
 // watchers are those who want to see readings as they become durable.
 type watchers struct {
@@ -26,11 +30,13 @@ type watchers struct {
 type watcher struct {
 	collection string
 	chunks     chan []sensors.Reading
-	slow       bool // guarded by watchers.mu; set before chunks is closed
+	waiting    atomic.Int64 // readings in chunks
+	slow       bool         // guarded by watchers.mu; set before chunks is closed
 }
 
 // Watch streams the readings of a collection that become durable from now on, until ctx ends or the
-// store closes. A reader that is more than 256 groups behind gets ErrSlowReader as the last element.
+// store closes. A reader that is more than 256 groups or 131,072 readings behind gets ErrSlowReader as
+// the last element.
 func (db *DB) Watch(ctx context.Context, collection string) iter.Seq2[sensors.Row, error] {
 	w := &watcher{collection: collection, chunks: make(chan []sensors.Reading, watchQueue)}
 	db.watchers.add(w)
@@ -48,6 +54,7 @@ func (db *DB) Watch(ctx context.Context, collection string) iter.Seq2[sensors.Ro
 					}
 					return
 				}
+				w.waiting.Add(-int64(len(rs)))
 				for i := range rs {
 					if !yield(sensors.Row{Reading: rs[i], Author: author}, nil) {
 						return
@@ -63,21 +70,32 @@ func (ws *watchers) tell(chunks []journal.Chunk) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	for w := range ws.all {
-		for _, c := range chunks {
-			if c.Collection != w.collection {
-				continue
-			}
-			select {
-			case w.chunks <- c.Readings:
-				continue
-			default:
-			}
+		if !w.take(chunks) {
 			w.slow = true
 			close(w.chunks)
 			delete(ws.all, w)
-			break
 		}
 	}
+}
+
+// take queues a group's chunks, and returns false where too much waits already.
+func (w *watcher) take(chunks []journal.Chunk) bool {
+	full := w.waiting.Load() > watchReadings
+	for _, c := range chunks {
+		if c.Collection != w.collection {
+			continue
+		}
+		if full {
+			return false
+		}
+		w.waiting.Add(int64(len(c.Readings))) // before the reader can take them off
+		select {
+		case w.chunks <- c.Readings:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func (ws *watchers) add(w *watcher) {

@@ -20,6 +20,7 @@ import (
 const (
 	firstWindow    = 4_000
 	windowReadings = 32_000
+	mostReadings   = 4 * windowReadings // then it is cut once more
 )
 
 // ref is a block that a query may need.
@@ -36,22 +37,19 @@ type walk struct {
 	lo, hi int64 // what is left: lo ≤ time < hi
 	refs   []ref // of loaded segments, overlapping what is left
 	target float64
+	rows   []row // of the window
 }
 
 // windows yields the rows of one window after the other, each sorted. The slice is reused.
 func (s *snapshot) windows(ctx context.Context) iter.Seq2[[]row, error] {
 	return func(yield func([]row, error) bool) {
 		w := s.walk()
-		var rows []row
 		for w.lo < w.hi {
 			if err := ctx.Err(); err != nil {
 				yield(nil, err)
 				return
 			}
-			from, to, err := w.cut()
-			if err == nil {
-				rows, err = w.read(rows[:0], from, to)
-			}
+			rows, err := w.next()
 			if err != nil {
 				yield(nil, err)
 				return
@@ -59,24 +57,53 @@ func (s *snapshot) windows(ctx context.Context) iter.Seq2[[]row, error] {
 			if len(rows) > 0 && !yield(rows, nil) {
 				return
 			}
-			if s.q.Newest {
-				w.hi = from
-			} else {
-				w.lo = to
-			}
 		}
 	}
+}
+
+// next returns the rows of the next window and goes on behind it.
+func (w *walk) next() ([]row, error) {
+	from, to, err := w.cut()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		whole, err := w.read(from, to)
+		if err != nil {
+			return nil, err
+		}
+		if whole {
+			break
+		}
+		from, to = w.shrink(from, to)
+	}
+	if w.q.Newest {
+		w.hi = from
+	} else {
+		w.lo = to
+	}
+	return w.rows, nil
+}
+
+// shrink makes a window smaller in which more readings lie than the index led to expect: w.rows are
+// some of them.
+func (w *walk) shrink(from, to int64) (int64, int64) {
+	w.sort(w.rows)
+	at := w.rows[len(w.rows)/4].Time
+	if w.q.Newest {
+		return min(max(at, from+1), to-1), to
+	}
+	return from, min(max(at, from+1), to-1)
 }
 
 // walk bounds the query by what there is.
 func (s *snapshot) walk() *walk {
 	w := &walk{snapshot: s, lo: maxTime, hi: minTime, target: firstWindow}
-	last := func(t int64) int64 { return min(t, maxTime-1) + 1 }
 	for _, seg := range s.segments {
-		w.lo, w.hi = min(w.lo, seg.First), max(w.hi, last(seg.Last))
+		w.lo, w.hi = min(w.lo, seg.First), max(w.hi, afterTime(seg.Last))
 	}
 	for i := range s.tail {
-		w.lo, w.hi = min(w.lo, s.tail[i].Time), max(w.hi, last(s.tail[i].Time))
+		w.lo, w.hi = min(w.lo, s.tail[i].Time), max(w.hi, afterTime(s.tail[i].Time))
 	}
 	w.lo, w.hi = max(w.lo, s.q.From), min(w.hi, s.q.To)
 	// Segments are loaded from the back of the slice.
@@ -87,6 +114,9 @@ func (s *snapshot) walk() *walk {
 	}
 	return w
 }
+
+// afterTime returns the end of a window that includes t. The largest time of all is in no window.
+func afterTime(t int64) int64 { return min(t, maxTime-1) + 1 }
 
 func compareTimes(a, b int64) int {
 	switch {
@@ -107,7 +137,7 @@ func (w *walk) cut() (from, to int64, err error) {
 		if n := len(w.segments); n > 0 { // nothing of segments that are not loaded may be in the window
 			next := w.segments[n-1]
 			if w.q.Newest && next.Last >= from {
-				from, limited = next.Last+1, true
+				from, limited = afterTime(next.Last), true
 			} else if !w.q.Newest && next.First < to {
 				to, limited = next.First, true
 			}
@@ -189,8 +219,10 @@ func (w *walk) load(p placedSegment) error {
 	return nil
 }
 
-// read appends the window's rows, sorted.
-func (w *walk) read(dst []row, from, to int64) ([]row, error) {
+// read sets w.rows to the window's rows, sorted. It returns false where they are too many for one
+// window that can be cut further; then they are only some.
+func (w *walk) read(from, to int64) (whole bool, err error) {
+	w.rows = w.rows[:0]
 	for i := range w.refs {
 		r := &w.refs[i]
 		if r.last < from || r.first >= to {
@@ -198,19 +230,22 @@ func (w *walk) read(dst []row, from, to int64) ([]row, error) {
 		}
 		f := w.feeds[r.feed]
 		if f == nil {
-			return nil, fmt.Errorf("block %d of feed number %d is in no known feed", r.seq, r.feed)
+			return false, fmt.Errorf("block %d of feed number %d is in no known feed", r.seq, r.feed)
 		}
 		rs, err := w.reader.readings(r, f, from, to, w.wanted)
 		if err != nil {
-			return nil, fmt.Errorf("block %d of feed %s: %w", r.seq, f.id, err)
+			return false, fmt.Errorf("block %d of feed %s: %w", r.seq, f.id, err)
 		}
 		for j := range rs {
-			dst = append(dst, row{rs[j], f.author})
+			w.rows = append(w.rows, row{rs[j], f.author})
+		}
+		if len(w.rows) > mostReadings && to-from > 1 {
+			return false, nil
 		}
 	}
-	dst = append(dst, w.tailWindow(from, to)...)
-	w.sort(dst)
-	return dst, nil
+	w.rows = append(w.rows, w.tailWindow(from, to)...)
+	w.sort(w.rows)
+	return true, nil
 }
 
 // tailWindow returns the part of the sorted tail with from ≤ time < to.
@@ -251,14 +286,12 @@ func newBlockReader(txn *badger.Txn, collection uint32) (*blockReader, error) {
 
 // block reads a block and checks its bytes against the index. It is valid until the next call.
 func (br *blockReader) block(r *ref, id crdt.FeedID) (*crdt.Block, error) {
-	item, err := br.txn.Get(blockKey(keyBlock, br.collection, r.segment, r.feed, r.seq))
+	raw, err := value(br.txn, blockKey(keyBlock, br.collection, r.segment, r.feed, r.seq), br.raw)
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
-	if br.raw, err = item.ValueCopy(br.raw); err != nil {
-		return nil, fmt.Errorf("read: %w", err)
-	}
-	b, err := crdt.DecodeBlock(br.raw)
+	br.raw = raw
+	b, err := crdt.DecodeBlock(raw)
 	if err != nil {
 		return nil, err
 	}
