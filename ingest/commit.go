@@ -16,23 +16,24 @@ const (
 // commitLoop commits groups until ctx ends, then what is left.
 func (p *Pipeline) commitLoop(ctx context.Context) {
 	p.log.Info("committer started", "hold", p.cfg.Hold)
-	var batches []sensors.Batch
+	var c committer
+	var rare rarely
 	retry := retryFirst
 	for p.waitForGroup(ctx) && p.waitForRoom(ctx) {
-		g := p.queue.take()
-		var err error
-		batches, err = p.commit(g, batches)
+		err := p.commit(&c, p.queue.take())
 		if err == nil {
 			retry = retryFirst
 			continue
 		}
-		p.log.Error("journal did not take a group", "err", err)
+		if rare.now() {
+			p.log.Error("journal did not take a group", "err", err)
+		}
 		wait(ctx, retry)
 		retry = min(retry*2, retryMax)
 	}
 	p.queue.close()
 	if g := p.queue.take(); !g.empty() {
-		if _, err := p.commit(g, batches); err != nil {
+		if err := p.commit(&c, g); err != nil {
 			p.log.Error("journal did not take the last group", "err", err)
 		}
 	}
@@ -40,34 +41,33 @@ func (p *Pipeline) commitLoop(ctx context.Context) {
 
 // waitForGroup returns true when there is a group to commit, and false when ctx ended.
 func (p *Pipeline) waitForGroup(ctx context.Context) bool {
-	for {
-		hold, any := p.queue.due(time.Now(), &p.cfg)
-		if any && hold <= 0 {
-			return ctx.Err() == nil
+	for ctx.Err() == nil {
+		hold, some := p.queue.due(time.Now(), &p.cfg)
+		if some && hold <= 0 {
+			return true
 		}
-		var timeout <-chan time.Time
-		var timer *time.Timer
-		if any {
-			timer = time.NewTimer(hold)
-			timeout = timer.C
+		if !some {
+			select {
+			case <-ctx.Done():
+			case <-p.queue.ready:
+			}
+			continue
 		}
+		timer := time.NewTimer(hold)
 		select {
 		case <-ctx.Done():
 		case <-p.queue.ready:
-		case <-timeout:
+		case <-timer.C:
 		}
-		if timer != nil {
-			timer.Stop()
-		}
-		if ctx.Err() != nil {
-			return false
-		}
+		timer.Stop()
 	}
+	return false
 }
 
 // waitForRoom waits until the sealer has caught up, and returns false when ctx ended.
 func (p *Pipeline) waitForRoom(ctx context.Context) bool {
-	for p.unsealed() > p.cfg.MaxUnsealed {
+	for p.pressed() {
+		signal(p.wake)
 		select {
 		case <-ctx.Done():
 			return false
@@ -77,57 +77,64 @@ func (p *Pipeline) waitForRoom(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-func (p *Pipeline) unsealed() int {
-	n := 0
+// pressed reports whether so much is in no block that the committer waits and the sealer seals all.
+func (p *Pipeline) pressed() bool {
+	readings, text := 0, 0
 	for name := range p.collections {
-		readings, _, _ := p.store.Unsealed(name)
-		n += readings
+		n, _, t := p.store.Unsealed(name)
+		readings += n
+		text += t
 	}
-	return n
+	return readings > p.cfg.MaxUnsealed || text > maxUnsealedText
+}
+
+// committer is the committer's memory between groups.
+type committer struct {
+	batches []sensors.Batch
+	losses  []sensors.Loss
 }
 
 // commit journals a group and tells everyone in it. After an error those who wait were told it, and
 // those who cannot wait are back in the queue.
-func (p *Pipeline) commit(g group, batches []sensors.Batch) ([]sensors.Batch, error) {
-	batches = batches[:0]
-	var waiting, offered uint64
-	for i := range g.waiting {
-		batches = append(batches, g.waiting[i].batch)
-		waiting += uint64(len(g.waiting[i].batch.Readings))
-	}
-	for i := range g.offered {
-		batches = append(batches, g.offered[i].batch)
-		offered += uint64(len(g.offered[i].batch.Readings))
-	}
-	losses := make([]sensors.Loss, 0, len(g.losses))
-	for _, l := range g.losses {
-		losses = append(losses, l)
-	}
-	err := p.store.Append(batches, losses)
-	clear(batches)
-	p.setFailing(err)
-	if err != nil {
-		p.refused.Add(waiting)
-		p.queue.done(waiting)
-		tell(g.waiting, err)
-		p.queue.putBack(g.offered, g.losses)
-		return batches, err
-	}
-	p.groups.Add(1)
-	p.stored.Add(waiting + offered)
-	p.queue.done(waiting + offered)
-	tell(g.waiting, nil)
-	tell(g.offered, nil)
-	signal(p.wake)
-	return batches, nil
-}
-
-func tell(entries []entry, err error) {
-	for i := range entries {
-		if entries[i].done != nil {
-			entries[i].done(err)
+func (p *Pipeline) commit(c *committer, g group) error {
+	c.batches, c.losses = c.batches[:0], c.losses[:0]
+	readings := uint64(0)
+	for _, entries := range [][]entry{g.waiting, g.offered} {
+		for i := range entries {
+			c.batches = append(c.batches, entries[i].batch)
+			readings += entries[i].readings()
 		}
 	}
+	for _, l := range g.losses {
+		c.losses = append(c.losses, l)
+	}
+	err := p.store.Append(c.batches, c.losses)
+	clear(c.batches)
+	p.failing.commit(err)
+	if err != nil {
+		refused, lost := p.queue.failed(g)
+		tell(refused, err)
+		tell(lost, sensors.ErrDropped)
+		return err
+	}
+	p.groups.Add(1)
+	p.queue.stored(readings)
+	tell(g.waiting, nil)
+	tell(g.offered, nil)
+	p.queue.recycle(g)
+	signal(p.wake)
+	return nil
+}
+
+// rarely says when something that repeats is worth a line in the log: at most every 30 s.
+type rarely struct{ last time.Time }
+
+func (r *rarely) now() bool {
+	if !r.last.IsZero() && time.Since(r.last) < 30*time.Second {
+		return false
+	}
+	r.last = time.Now()
+	return true
 }
 
 // wait returns after d, or when ctx ends.

@@ -41,8 +41,10 @@ type Store interface {
 	Append(batches []sensors.Batch, losses []sensors.Loss) error
 	// Unsealed counts readings, losses and bytes of strings that are journalled and in no block.
 	Unsealed(collection string) (readings, losses, text int)
-	// Peek returns the oldest of them, and the losses journalled up to there.
-	Peek(collection string, dst []sensors.Reading, limit int) ([]sensors.Reading, sensors.ClockBase, []sensors.Loss)
+	// Peek appends the oldest of the readings to dst, at most limit and only such as share a clock.
+	Peek(collection string, dst []sensors.Reading, limit int) ([]sensors.Reading, sensors.ClockBase)
+	// Losses returns the losses that go into blocks together with the first so many readings.
+	Losses(collection string, readings int) []sensors.Loss
 	// Seal commits blocks that hold the first readings and losses.
 	Seal(collection string, blocks []*crdt.Block, readings, losses int) error
 }
@@ -52,9 +54,12 @@ type Config struct {
 	Hold        bool          // durability "interval"
 	Interval    time.Duration // with Hold; default 10 s
 	AckMaxWait  time.Duration // with Hold; default 1 s
-	QueueBytes  int           // memory of waiting batches, for Add and for Offer each; default 6 MiB
+	QueueBytes  int           // memory of waiting batches, for Add and for Offer each; a group under way takes as much again; default 6 MiB
 	MaxUnsealed int           // readings in no block at which the committer waits for the sealer; default 131,072
 }
+
+// maxUnsealedText is how many bytes of strings may be in no block before the committer waits.
+const maxUnsealedText = 16 << 20
 
 func (c *Config) ensureDefaults() {
 	if c.Interval == 0 {
@@ -74,7 +79,8 @@ func (c *Config) ensureDefaults() {
 // Clock says what time it is and whether that is known.
 type Clock func() (now time.Time, synced bool)
 
-// Stats are sums since the pipeline started. Decoded = Stored + Filtered + Lost + Refused + Queued.
+// Stats are sums since the pipeline started. At every moment Decoded = Stored + Filtered + Lost +
+// Refused + Queued.
 type Stats struct {
 	Decoded  uint64 // readings offered
 	Stored   uint64 // readings journalled
@@ -85,7 +91,7 @@ type Stats struct {
 	Groups   uint64 // group commits
 	Seals    uint64
 	Blocks   uint64 // data blocks
-	Failing  error  // of the last group or seal, nil when it went well
+	Failing  error  // of the last group, or of any collection's last seal; nil when all went well
 }
 
 // Pipeline is the way from decoded readings to durable blocks. Safe for concurrent use.
@@ -101,11 +107,10 @@ type Pipeline struct {
 
 	collections map[string]*Collection // constant after New
 
-	stored, filtered, refused atomic.Uint64
-	groups, seals, blocks     atomic.Uint64
+	filtered              atomic.Uint64
+	groups, seals, blocks atomic.Uint64
 
-	mu      sync.Mutex
-	failing error
+	failing failing
 }
 
 // New makes a pipeline over the collections. Run starts it.
@@ -134,7 +139,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		p.commitLoop(ctx)
 		return nil
 	})
-	g.Go(func() error { return p.sealLoop(ctx, committed) })
+	g.Go(func() error { return p.sealLoop(committed) })
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("seal at the end: %w", err)
 	}
@@ -152,9 +157,8 @@ func (p *Pipeline) Add(ctx context.Context, b sensors.Batch, done func(error)) e
 // Offer implements sensors.Sink.
 func (p *Pipeline) Offer(b sensors.Batch, done func(error)) {
 	if p.collections[b.Collection] == nil {
-		if done != nil {
-			done(fmt.Errorf("collection %q is not configured", b.Collection))
-		}
+		e := entry{done: done}
+		e.tell(fmt.Errorf("collection %q is not configured", b.Collection))
 		return
 	}
 	p.queue.offer(entry{batch: b, done: done})
@@ -162,15 +166,12 @@ func (p *Pipeline) Offer(b sensors.Batch, done func(error)) {
 
 // Stats returns the sums.
 func (p *Pipeline) Stats() Stats {
-	decoded, lost, queued := p.queue.sums()
-	p.mu.Lock()
-	failing := p.failing
-	p.mu.Unlock()
+	n := p.queue.count()
 	filtered := p.filtered.Load()
 	return Stats{
-		Decoded: decoded + filtered, Stored: p.stored.Load(), Filtered: filtered, Lost: lost,
-		Refused: p.refused.Load(), Queued: queued, Groups: p.groups.Load(),
-		Seals: p.seals.Load(), Blocks: p.blocks.Load(), Failing: failing,
+		Decoded: n.decoded + filtered, Stored: n.stored, Filtered: filtered, Lost: n.lost, Refused: n.refused,
+		Queued: n.queued, Groups: p.groups.Load(), Seals: p.seals.Load(), Blocks: p.blocks.Load(),
+		Failing: p.failing.err(),
 	}
 }
 
@@ -178,10 +179,40 @@ func (p *Pipeline) Stats() Stats {
 // cannot wait.
 func (p *Pipeline) QueueStats() (waiting, offered QueueStats) { return p.queue.stats() }
 
-func (p *Pipeline) setFailing(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.failing = err
+// failing is what goes wrong just now.
+type failing struct {
+	mu        sync.Mutex
+	committed error
+	sealed    map[string]error // by collection
+}
+
+func (f *failing) commit(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.committed = err
+}
+
+func (f *failing) seal(collection string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sealed == nil {
+		f.sealed = map[string]error{}
+	}
+	f.sealed[collection] = err
+}
+
+func (f *failing) err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.committed != nil {
+		return f.committed
+	}
+	for _, err := range f.sealed {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // errStopped refuses batches that come after the end.

@@ -149,7 +149,7 @@ func TestPipeline_everyAcknowledgedReadingIsThereOverRestarts(t *testing.T) {
 				for i := range 100 {
 					rs := make([]sensors.Reading, 0, 10)
 					for k := range 10 {
-						at := int64(1_700_000_000_000+round*100_000+i*1000+k*10) * 1e6
+						at := (1_700_000_000_000 + int64(round*100_000+i*1000+k*10)) * 1e6
 						if k == 9 {
 							rs = append(rs, sensors.Reading{Series: series[1], Time: at, Str: fmt.Sprint("state-", rng.IntN(5))})
 							continue

@@ -2,10 +2,12 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 	"unsafe"
 
+	"github.com/skerry-edge/skerry/crdt/columns"
 	"github.com/skerry-edge/skerry/sensors"
 )
 
@@ -32,18 +34,27 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []entry
 	offered []entry
-	// space is closed and replaced when waiting was taken: blocked adders look again.
+	spare   []group // memory to be used again
+	// space is closed and replaced when waiting was taken while adders were blocked: they look again.
 	space        chan struct{}
+	blocked      int
 	waitingBytes int
 	offeredBytes int
 	waitingSince time.Time // arrival of the oldest in waiting
 	offeredSince time.Time
 	losses       lossSums
 	dropped      uint64 // batches
-	decoded      uint64 // readings
-	lost         uint64 // readings
-	queued       uint64 // readings, in the queue or being committed
+	sums         sums
 	closed       bool
+}
+
+// sums count readings. At every moment decoded = stored + lost + refused + queued.
+type sums struct {
+	decoded uint64
+	stored  uint64
+	lost    uint64
+	refused uint64
+	queued  uint64 // in the queue or being committed
 }
 
 func newQueue(capacity int) *queue {
@@ -53,26 +64,43 @@ func newQueue(capacity int) *queue {
 const (
 	readingBytes = int(unsafe.Sizeof(sensors.Reading{}))
 	entryBytes   = int(unsafe.Sizeof(entry{})) + 64 // with an origin and a closure
+
+	// maxBatchBytes bounds one batch, so that no group is too large for the journal.
+	maxBatchBytes = 24 << 20
 )
 
-func (e *entry) measure() {
-	e.size = entryBytes + len(e.batch.Readings)*readingBytes + textOf(e.batch.Readings)
+// measure sets e.size. The error says why the journal or a block could never hold the batch.
+func (e *entry) measure() error {
+	rs := e.batch.Readings
+	text := 0
+	for i := range rs {
+		switch n := len(rs[i].Str); {
+		case rs[i].Series == nil:
+			return fmt.Errorf("a reading of source %q has no series", e.batch.Source)
+		case n > columns.MaxString:
+			return fmt.Errorf("a string of source %q has %d bytes, want at most %d", e.batch.Source, n, columns.MaxString)
+		default:
+			text += n
+		}
+	}
+	e.size = entryBytes + len(rs)*readingBytes + text
+	if e.size > maxBatchBytes {
+		return fmt.Errorf("a batch of source %q takes %d bytes, want at most %d", e.batch.Source, e.size, maxBatchBytes)
+	}
+	return nil
 }
 
-func textOf(rs []sensors.Reading) int {
-	n := 0
-	for i := range rs {
-		n += len(rs[i].Str)
-	}
-	return n
-}
+func (e *entry) readings() uint64 { return uint64(len(e.batch.Readings)) }
 
 // add puts e into the group, waiting for room until ctx ends.
 func (q *queue) add(ctx context.Context, e entry) error {
-	e.measure()
+	if err := e.measure(); err != nil {
+		return err
+	}
 	q.mu.Lock()
 	for !q.closed && q.waitingBytes > 0 && q.waitingBytes+e.size > q.capacity {
 		space := q.space
+		q.blocked++
 		q.mu.Unlock()
 		select {
 		case <-ctx.Done():
@@ -90,7 +118,7 @@ func (q *queue) add(ctx context.Context, e entry) error {
 	}
 	q.waiting = append(q.waiting, e)
 	q.waitingBytes += e.size
-	q.count(e)
+	q.countLocked(&e)
 	q.mu.Unlock()
 	signal(q.ready)
 	return nil
@@ -98,20 +126,23 @@ func (q *queue) add(ctx context.Context, e entry) error {
 
 // offer puts e into the group, dropping the oldest offered ones where there is no room.
 func (q *queue) offer(e entry) {
-	e.measure()
+	if err := e.measure(); err != nil {
+		q.mu.Lock()
+		q.countLocked(&e)
+		q.settleLocked(0, e.readings())
+		q.mu.Unlock()
+		e.tell(err)
+		return
+	}
 	var gone []entry
 	q.mu.Lock()
-	q.count(e)
+	q.countLocked(&e)
 	if q.closed {
 		q.dropLocked(&e)
 		gone = append(gone, e)
 	} else {
 		for len(q.offered) > 0 && q.offeredBytes+e.size > q.capacity {
-			old := q.offered[0]
-			q.offered = q.offered[1:]
-			q.offeredBytes -= old.size
-			q.dropLocked(&old)
-			gone = append(gone, old)
+			gone = append(gone, q.dropOldestLocked())
 		}
 		if len(q.offered) == 0 {
 			q.offeredSince = time.Now()
@@ -121,26 +152,36 @@ func (q *queue) offer(e entry) {
 	}
 	q.mu.Unlock()
 	signal(q.ready)
-	for i := range gone {
-		if gone[i].done != nil {
-			gone[i].done(sensors.ErrDropped)
-		}
-	}
+	tell(gone, sensors.ErrDropped)
 }
 
-func (q *queue) count(e entry) {
-	n := uint64(len(e.batch.Readings))
-	q.decoded += n
-	q.queued += n
+func (q *queue) countLocked(e *entry) {
+	q.sums.decoded += e.readings()
+	q.sums.queued += e.readings()
+}
+
+// settleLocked counts readings as no longer under way.
+func (q *queue) settleLocked(stored, refused uint64) {
+	q.sums.stored += stored
+	q.sums.refused += refused
+	q.sums.queued -= stored + refused
 }
 
 // dropLocked counts a batch that is lost.
 func (q *queue) dropLocked(e *entry) {
-	n := uint64(len(e.batch.Readings))
 	q.dropped++
-	q.lost += n
-	q.queued -= n
+	q.sums.lost += e.readings()
+	q.sums.queued -= e.readings()
 	q.losses.add(&e.batch)
+}
+
+func (q *queue) dropOldestLocked() entry {
+	old := q.offered[0]
+	q.offered[0] = entry{} // its readings must not stay in memory
+	q.offered = q.offered[1:]
+	q.offeredBytes -= old.size
+	q.dropLocked(&old)
+	return old
 }
 
 // group is what the committer took.
@@ -157,8 +198,8 @@ func (g *group) empty() bool { return len(g.waiting) == 0 && len(g.offered) == 0
 func (q *queue) due(now time.Time, c *Config) (hold time.Duration, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == 0 && len(q.offered) == 0 && len(q.losses) == 0 {
-		return 0, false
+	if len(q.waiting) == 0 && len(q.offered) == 0 {
+		return 0, len(q.losses) > 0
 	}
 	if !c.Hold || q.closed || max(q.waitingBytes, q.offeredBytes) > q.capacity/2 {
 		return 0, true
@@ -178,47 +219,79 @@ func (q *queue) take() group {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	g := group{waiting: q.waiting, offered: q.offered, losses: q.losses}
-	q.waiting, q.offered, q.losses = nil, nil, lossSums{}
+	q.waiting, q.offered = nil, nil
+	if n := len(q.spare); n > 0 {
+		q.waiting, q.offered = q.spare[n-1].waiting, q.spare[n-1].offered
+		q.spare = q.spare[:n-1]
+	}
+	if len(g.losses) > 0 {
+		q.losses = lossSums{}
+	}
 	q.waitingBytes, q.offeredBytes = 0, 0
-	close(q.space)
-	q.space = make(chan struct{})
+	q.wakeLocked()
 	return g
 }
 
-// done counts readings of a group as no longer under way.
-func (q *queue) done(readings uint64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.queued -= readings
+// wakeLocked lets blocked adders look again.
+func (q *queue) wakeLocked() {
+	if q.blocked > 0 {
+		close(q.space)
+		q.space, q.blocked = make(chan struct{}), 0
+	}
 }
 
-// putBack returns offered batches and losses whose commit failed, as the oldest. What does not fit is lost.
-func (q *queue) putBack(offered []entry, losses lossSums) {
-	var gone []entry
+// stored counts a group that was committed.
+func (q *queue) stored(readings uint64) {
 	q.mu.Lock()
-	for k, l := range losses {
+	defer q.mu.Unlock()
+	q.settleLocked(readings, 0)
+}
+
+// recycle takes back the memory of a group whose senders were all told.
+func (q *queue) recycle(g group) {
+	const most = 4096 // entries that are worth keeping
+	if cap(g.waiting) > most || cap(g.offered) > most {
+		return
+	}
+	clear(g.waiting)
+	clear(g.offered)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.spare) == 0 {
+		q.spare = append(q.spare, group{waiting: g.waiting[:0], offered: g.offered[:0]})
+	}
+}
+
+// failed takes back a group whose commit failed: what waits is refused, offered batches and losses are
+// the oldest of the queue again. What does not fit is lost; after the end all of it is refused. It returns whom to tell err.
+func (q *queue) failed(g group) (refused, lost []entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	refused = g.waiting
+	if q.closed {
+		refused = append(refused, g.offered...)
+		g.offered = nil
+	}
+	for i := range refused {
+		q.settleLocked(0, refused[i].readings())
+	}
+	for k, l := range g.losses {
 		q.losses.merge(k, l)
 	}
-	for _, e := range offered {
-		q.offeredBytes += e.size
+	if len(g.offered) == 0 {
+		return refused, nil
 	}
-	all := append(offered[:len(offered):len(offered)], q.offered...)
-	for len(all) > 1 && q.offeredBytes > q.capacity {
-		q.offeredBytes -= all[0].size
-		q.dropLocked(&all[0])
-		gone = append(gone, all[0])
-		all = all[1:]
+	for i := range g.offered {
+		q.offeredBytes += g.offered[i].size
 	}
-	if len(all) > 0 && len(q.offered) == 0 {
+	if len(q.offered) == 0 {
 		q.offeredSince = time.Now()
 	}
-	q.offered = all
-	q.mu.Unlock()
-	for i := range gone {
-		if gone[i].done != nil {
-			gone[i].done(sensors.ErrDropped)
-		}
+	q.offered = append(g.offered, q.offered...)
+	for len(q.offered) > 1 && q.offeredBytes > q.capacity {
+		lost = append(lost, q.dropOldestLocked())
 	}
+	return refused, lost
 }
 
 // close refuses what comes from now on.
@@ -226,14 +299,13 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	close(q.space)
-	q.space = make(chan struct{})
+	q.wakeLocked()
 }
 
-func (q *queue) sums() (decoded, lost, queued uint64) {
+func (q *queue) count() sums {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.decoded, q.lost, q.queued
+	return q.sums
 }
 
 func (q *queue) stats() (waiting, offered QueueStats) {
@@ -244,32 +316,14 @@ func (q *queue) stats() (waiting, offered QueueStats) {
 		QueueStats{Length: int64(q.offeredBytes), Capacity: capacity, Dropped: q.dropped}
 }
 
-// lossSums gathers what a full queue dropped, by collection, source and hour, until it is journalled.
-type lossSums map[lossKey]sensors.Loss
-
-type lossKey struct {
-	collection, source string
-	hour               int64 // of the first reading, since 1970
+func (e *entry) tell(err error) {
+	if e.done != nil {
+		e.done(err)
+	}
 }
 
-func (s lossSums) add(b *sensors.Batch) {
-	if len(b.Readings) == 0 {
-		return
+func tell(entries []entry, err error) {
+	for i := range entries {
+		entries[i].tell(err)
 	}
-	l := sensors.Loss{
-		Collection: b.Collection, Source: b.Source, Reason: sensors.LostQueueFull,
-		First: b.Readings[0].Time, Last: b.Readings[0].Time, Count: uint64(len(b.Readings)),
-	}
-	for i := range b.Readings {
-		l.First, l.Last = min(l.First, b.Readings[i].Time), max(l.Last, b.Readings[i].Time)
-	}
-	s.merge(lossKey{b.Collection, b.Source, l.First / int64(time.Hour)}, l)
-}
-
-func (s lossSums) merge(k lossKey, l sensors.Loss) {
-	if have, is := s[k]; is {
-		l.First, l.Last = min(l.First, have.First), max(l.Last, have.Last)
-		l.Count += have.Count
-	}
-	s[k] = l
 }

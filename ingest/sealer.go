@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"context"
 	"errors"
 	"time"
 )
@@ -15,13 +14,16 @@ const (
 )
 
 // sealLoop seals what is due until committed is closed, then everything.
-func (p *Pipeline) sealLoop(ctx context.Context, committed <-chan struct{}) error {
+func (p *Pipeline) sealLoop(committed <-chan struct{}) error {
 	p.log.Info("sealer started", "collections", len(p.collections))
+	s, err := newSealer(p)
+	if err != nil {
+		return err
+	}
 	for {
-		next := p.sealDue()
 		var timeout <-chan time.Time
 		var timer *time.Timer
-		if next > 0 {
+		if next := s.due(); next > 0 {
 			timer = time.NewTimer(next)
 			timeout = timer.C
 		}
@@ -29,7 +31,7 @@ func (p *Pipeline) sealLoop(ctx context.Context, committed <-chan struct{}) erro
 		case <-p.wake:
 		case <-timeout:
 		case <-committed:
-			return p.sealAll()
+			return s.all()
 		}
 		if timer != nil {
 			timer.Stop()
@@ -37,55 +39,89 @@ func (p *Pipeline) sealLoop(ctx context.Context, committed <-chan struct{}) erro
 	}
 }
 
-// sealDue seals what is due and returns how long until something else is; zero: nothing waits.
-func (p *Pipeline) sealDue() time.Duration {
-	var next time.Duration
+// sealer is the sealer's memory.
+type sealer struct {
+	*Pipeline
+	pack  *packer
+	waits map[*Collection]*sealWait
+}
+
+// sealWait is what one collection waits for.
+type sealWait struct {
+	since   time.Time // when the oldest unsealed reading was first seen; zero: none
+	retryAt time.Time // after a failed seal
+	rare    rarely
+}
+
+func newSealer(p *Pipeline) (*sealer, error) {
+	pack, err := newPacker()
+	if err != nil {
+		return nil, err
+	}
+	s := &sealer{Pipeline: p, pack: pack, waits: map[*Collection]*sealWait{}}
 	for _, c := range p.collections {
-		wait, err := p.sealCollection(c, false)
-		if err != nil {
-			p.log.Error("blocks were not sealed", "collection", c.name, "err", err)
-			wait = sealRetry
+		s.waits[c] = &sealWait{}
+	}
+	return s, nil
+}
+
+// due seals what is due and returns how long until something else is; zero: nothing waits.
+func (s *sealer) due() time.Duration {
+	var next time.Duration
+	pressed := s.pressed()
+	for c, w := range s.waits {
+		left := time.Until(w.retryAt)
+		if left <= 0 {
+			var err error
+			left, err = s.collection(c, pressed)
+			if err != nil {
+				left, w.retryAt = sealRetry, time.Now().Add(sealRetry)
+				if w.rare.now() {
+					s.log.Error("blocks were not sealed", "collection", c.name, "err", err)
+				}
+			}
 		}
-		if wait > 0 && (next == 0 || wait < next) {
-			next = wait
+		if left > 0 && (next == 0 || left < next) {
+			next = left
 		}
 	}
 	return next
 }
 
-// sealAll seals everything.
-func (p *Pipeline) sealAll() error {
+// all seals everything.
+func (s *sealer) all() error {
 	var errs []error
-	for _, c := range p.collections {
-		_, err := p.sealCollection(c, true)
+	for c := range s.waits {
+		_, err := s.collection(c, true)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// sealCollection seals what is due in one collection (final: everything) and returns how long until
+// collection seals what is due in one collection (final: everything) and returns how long until
 // more is due; zero: nothing waits.
-func (p *Pipeline) sealCollection(c *Collection, final bool) (time.Duration, error) {
+func (s *sealer) collection(c *Collection, final bool) (time.Duration, error) {
+	w := s.waits[c]
 	for {
-		now, synced := p.clock()
-		readings, losses, text := p.store.Unsealed(c.name)
+		readings, losses, text := s.store.Unsealed(c.name)
 		if readings == 0 && losses == 0 {
-			c.since = time.Time{}
+			w.since = time.Time{}
 			return 0, nil
 		}
-		if c.since.IsZero() {
-			c.since = time.Now()
+		if w.since.IsZero() {
+			w.since = time.Now()
 		}
 		full := readings >= c.cfg.MaxReadings || text >= c.cfg.MaxBytes
-		left := c.delay(readings, p.idle()) - time.Since(c.since)
+		left := c.delay(readings, s.idle()) - time.Since(w.since)
 		all := final || left <= 0
 		if !full && !all {
 			return left, nil
 		}
-		if err := p.seal(c, all, now, synced); err != nil {
-			return 0, err
+		done, err := s.seal(c, all)
+		if err != nil || !done {
+			return sealRetry, err
 		}
-		c.since = time.Now()
+		w.since = time.Now()
 	}
 }
 
@@ -103,25 +139,23 @@ func (c *Collection) delay(readings int, idle bool) time.Duration {
 }
 
 // idle reports whether nothing is on its way to the journal.
-func (p *Pipeline) idle() bool {
-	_, _, queued := p.queue.sums()
-	return queued == 0
-}
+func (p *Pipeline) idle() bool { return p.queue.count().queued == 0 }
 
-// seal commits one batch of blocks.
-func (p *Pipeline) seal(c *Collection, all bool, now time.Time, synced bool) error {
-	b, err := c.prepare(p.store, all, now, synced)
+// seal commits one batch of blocks, and returns false where there was nothing to make one of.
+func (s *sealer) seal(c *Collection, all bool) (bool, error) {
+	now, synced := s.clock()
+	b, err := c.prepare(s.store, s.pack, all, instant{now, synced})
 	if err == nil && len(b.blocks) > 0 {
-		if err = p.store.Seal(c.name, b.blocks, b.readings, b.losses); err != nil {
+		if err = s.store.Seal(c.name, b.blocks, b.readings, b.losses); err != nil {
 			b.undo()
 		}
 	}
-	p.setFailing(err)
-	if err != nil {
-		return err
+	s.failing.seal(c.name, err)
+	if err != nil || len(b.blocks) == 0 {
+		return false, err
 	}
-	p.seals.Add(1)
-	p.blocks.Add(uint64(max(b.data, 0)))
-	signal(p.room)
-	return nil
+	s.seals.Add(1)
+	s.blocks.Add(uint64(max(b.dataBlocks, 0)))
+	signal(s.room)
+	return true, nil
 }
