@@ -3,31 +3,32 @@
 // # The payload, codec columns/1
 //
 // A payload holds 1 to 1<<20 readings, sorted by series number, then time. Readings of one series
-// are a run. How many readings there are stands outside, in the block. Zero readings are one byte 0.
+// are a run. How many readings there are stands outside, in the block. Zero readings are one byte
+// 0.
 //
 //	+-------+---------+-------+--------+--------+-----   -+---------+--------+---------+
 //	| flags | origin  | heads | lane 0 | lane 1 | lane 2 … lane 15 | (text) | padding |
 //	+-------+---------+-------+--------+--------+-----   -+---------+--------+---------+
 //	 byte    uvarint   uvarint
 //
-// A uvarint is that of encoding/binary, and everything is little-endian. A signed number v is written
-// as its zigzag: 2v, or -2v-1 if it is negative. All arithmetic is modulo 1<<64.
+// A uvarint is that of encoding/binary, and everything is little-endian. A signed number v is
+// written as its zigzag: 2v, or -2v-1 if it is negative. All arithmetic is modulo 1<<64.
 //
-//   - flags: bits 0 and 1 are the tick, in which all times are: 0 is 1 ns, 1 is 1 µs, 2 is 1 ms, 3 is
-//     1 s. Bit 2: there is text. The others are 0.
+//   - flags: bits 0 and 1 are the tick, in which all times are: 0 is 1 ns, 1 is 1 µs, 2 is 1
+//     ms, 3 is 1 s. Bit 2: there is text. The others are 0.
 //   - origin: the zigzag of the first anchor (see times).
-//   - heads: how many numbers lane 0 has. How many the other lanes have follows from the heads in
-//     lane 0. A lane of no numbers takes no bytes.
-//   - text: two uvarints, size and packed. If packed is 0, size bytes follow, else a zstd frame of
-//     packed bytes, of that content size.
-//   - padding: zero bytes, only as many as it takes to make the payload count/1024 bytes long, so that what a
-//     decoder allocates is bounded by what it is given.
+//   - heads: how many numbers lane 0 has. How many the other lanes have follows from the heads
+//     in lane 0. A lane of no numbers takes no bytes.
+//   - text: two uvarints, size and packed. If packed is 0, size bytes follow, else a zstd frame
+//     of packed bytes, of that content size.
+//   - padding: zero bytes, only as many as it takes to make the payload count/1024 bytes long,
+//     so that what a decoder allocates is bounded by what it is given.
 //
 // # Lanes
 //
 // A lane is a sequence of numbers of 64 bits. Each has a token of 8 bits and extra bits: a number
-// below 16 is its own token and has none; one whose highest bit is bit n has the token
-// 16 + 4(n-4) + (the two bits below the highest), and its lowest n-2 bits are the extra bits.
+// below 16 is its own token and has none; one whose highest bit is bit n has the token 16 + 4(n-4)
+// + (the two bits below the highest), and its lowest n-2 bits are the extra bits.
 //
 //		+--------+-----------+------------+
 //		| coding | tokens    | extra bits |   extra bits of all numbers in order, lowest bit first, filled
@@ -37,17 +38,19 @@
 //	  - coding 0 to 8: each token takes so many bits, lowest bit first, filled up to a byte.
 //	  - coding 9: a uvarint, and a zstd frame of so many bytes whose content are the tokens.
 //	  - coding 16+log, log from 5 to 12: rANS. A table, filled up to a byte; one state of 4 bytes,
-//	    or two from 256 tokens on; words of 2 bytes. The other codings do not exist.
+//	    or two from 256 tokens on; words of 2 bytes. No others exist.
 //
 // The table gives the tokens 0, 1, 2, … a share each until the shares add up to 1<<log. A share is
 // written by its size, the number of its bits: bits "0" for that of the share before, "100" for one
-// more, "101" for one less, "110" for a share of zero, "111" else; the first is relative to log-2. After "111" comes a bit, 1 for less, then zeros, a 1:
-// no zero means by two, one by three, and so on. After the size come the bits below the highest one. A
-// zero is followed by two bits that say how many zeros more there are, and again after three; it leaves the size as it is.
+// more, "101" for one less, "110" for a share of zero, "111" else; the first is relative to log-2.
+// After "111" comes a bit, 1 for less, then zeros, a 1: no zero means by two, one by three, and so
+// on. After the size come the bits below the highest one. A zero is followed by two bits that say
+// how many zeros more there are, and again after three; it leaves the size as it is.
 //
 // Let start be the sum of the shares of lesser tokens. A state x gives the token whose start and
 // share hold x mod 1<<log, and becomes share × (x >> log) + x mod 1<<log - start; if that is below
-// 1<<16, it becomes itself × 1<<16 + the next word. Two states take turns, token by token. All end at 1<<16.
+// 1<<16, it becomes itself × 1<<16 + the next word. Two states take turns, token by token. All end
+// at 1<<16.
 //
 // # Lane 0: heads
 //
@@ -58,17 +61,18 @@
 //	    left out since the run before       32  qualities
 //	4   length: zigzag of the change
 //
-// The parts follow in the order 2, 4, 8, 16, 32, then the times' and the values' own numbers. Before the first
-// run the series number is -1, the length 0, the quality 0, and all of both shapes is 0, but the multiple is 1.
+// The parts follow in the order 2, 4, 8, 16, 32, then the times' and the values' own numbers.
+// Before the first run the series number is -1, the length 0, the quality 0, and all of both shapes
+// is 0, but the multiple is 1.
 //
 // Qualities are pairs: a quality, and how many readings of the run are left after those that have
 // it, until none are left. Without it all readings have the quality that the last one before has.
 //
 // # Times
 //
-// The shape is mode + 8 × flags, then the times' lane, then: timeline (modes 0, 1, 2) or the zigzag of the
-// change of step (modes 3, 4, 5); fraction (flag 1); from (flag 4). What is not there is 0; step
-// stays. A run whose mode is not 0 makes a timeline of its times; they count from 0.
+// The shape is mode + 8 × flags, then the times' lane, then: timeline (modes 0, 1, 2) or the zigzag
+// of the change of step (modes 3, 4, 5); fraction (flag 1); from (flag 4). What is not there is 0;
+// step stays. A run whose mode is not 0 makes a timeline of its times; they count from 0.
 //
 //	mode       own number in the head      numbers in the lane, for n readings
 //	0 same     -                           none: the times of the timeline, from index "from" on
@@ -81,13 +85,14 @@
 //
 // The anchor is the first time of modes 4 and 5. In mode 3 it is when the first time is due; after
 // each time, due moves on by k × (step + fraction/65536), the fraction of due being kept but not
-// used in d. k is 1, unless step > 0 and |d| > step/2 (rounded down): then 1 + d/step, rounded to the
-// nearest, halves away from zero.
+// used in d. k is 1, unless step > 0 and |d| > step/2 (rounded down): then 1 + d/step, rounded to
+// the nearest, halves away from zero.
 //
 // # Values
 //
 // The shape is kind + 8 × prediction + 32 × flags, then lane + 16 × exponent, then: multiple (flag
-// 1), zigzag of drift (flag 2). What is not there is 0, but multiple is 1. Flag 4: there are patches.
+// 1), zigzag of drift (flag 2). What is not there is 0, but multiple is 1. Flag 4: there are
+// patches.
 //
 //	kind       own number in the head   a value is
 //	0 decimal  (patches)                float: integer / 10^exponent, rounded once
@@ -97,8 +102,8 @@
 //	4 bool     2 × flips + first        bool
 //	5 string   number of words          string
 //
-// Of kinds 0 to 3 the first integer of each run is in lane 1, complemented if control says negative. The rest
-// is in the values' lane:
+// Of kinds 0 to 3 the first integer of each run is in lane 1, complemented if control says
+// negative. The rest is in the values' lane:
 //
 //	prediction  numbers
 //	0 first     none: all are the first integer
@@ -109,15 +114,17 @@
 // Then two numbers for each patch: how many readings lie between it and the patch before, and the
 // zigzag of what is to be added to the float, as an integer of kind 2, to get the value.
 //
-// Bool: one number for each flip: how many readings have the value before it, less one.
-// String: unless there is 1 word or as many as readings, n-1 numbers for all readings but the first: 0 for the next word, i for
-// the i-th word; then the words' lengths. The words, in order of appearance, are the next bytes of the text.
+// Bool: one number for each flip: how many readings have the value before it, less one. String:
+// unless there is 1 word or as many as readings, n-1 numbers for all readings but the first: 0 for
+// the next word, i for the i-th word; then the words' lengths. The words, in order of appearance,
+// are the next bytes of the text.
 //
 // # The road not taken
 //
-// zstd over bytes: its Huffman codes spend at least one bit a symbol, one table has to serve times and all values, and
-// tokens and noise are not told apart. XOR of floats: it takes 5 to 8 times as much for decimals, and
-// integer distance of ordered bits is as good for the rest. A dictionary of series shapes over several blocks: blocks must stand alone.
+// zstd over bytes: its Huffman codes spend at least one bit a symbol, one table has to serve times
+// and all values, and tokens and noise are not told apart. XOR of floats: it takes 5 to 8 times as
+// much for decimals, and integer distance of ordered bits is as good for the rest. A dictionary of
+// series shapes over several blocks: blocks must stand alone.
 package columns
 
 import (

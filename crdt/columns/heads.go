@@ -151,7 +151,8 @@ func (e *Encoder) valueHead(s *headState, r *run) bool {
 	return true
 }
 
-// qualities appends the qualities of a run: each with how many readings of the run are left after those that have it.
+// qualities appends the qualities of a run: each with how many readings of the run are left after
+// those that have it.
 func (e *Encoder) qualities(s *headState, rs []sensors.Reading) {
 	for i := range rs {
 		if i+1 == len(rs) || rs[i].Quality != rs[i+1].Quality {

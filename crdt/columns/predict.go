@@ -63,7 +63,8 @@ func (p *valuesPlanner) predict(m []int64) (valuesPlan, int) {
 	return plan, best + bits.Len64(zigzag(plan.first))
 }
 
-// middle returns an integer in the middle between lo and hi, whose distance from all is a multiple of step, and whether there is one.
+// middle returns an integer in the middle between lo and hi whose distance from all is a multiple of
+// step, and whether there is one.
 func middle(first, lo, hi int64, step uint64) (base int64, ok bool) {
 	wide := uint64(hi) - uint64(lo) //nolint:gosec // modulo 1<<64, as meant
 	if wide >= 1<<62 {
