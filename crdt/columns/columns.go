@@ -91,8 +91,8 @@
 // # Values
 //
 // The shape is kind + 8 × prediction + 32 × flags, then lane + 16 × exponent, then: multiple (flag
-// 1), zigzag of drift (flag 2). What is not there is 0, but multiple is 1. Flag 4: there are
-// patches.
+// 1), zigzag of drift (flag 2). What is not there is 0, but multiple is 1. With flag 4
+// the head has the number of patches.
 //
 //	kind       own number in the head   a value is
 //	0 decimal  (patches)                float: integer / 10^exponent, rounded once
