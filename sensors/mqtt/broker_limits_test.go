@@ -69,29 +69,21 @@ func TestBroker_writesTheAcksOfAGroupAtOnce(t *testing.T) {
 func TestBroker_clientThatReadsNoAcksBlocksOnlyItself(t *testing.T) {
 	sink := mqtttest.NewSink(1, true)
 	f := startBroker(t, sink, nil)
-	slow := f.raw(t, connect4("slow", true))
+	slow, _ := f.pipe(t)
+	slow.write(t, connect4("slow", true))
 	slow.expect(t, 0x20)
-	var chunk []byte
-	sent := 0
-	if err := slow.SetWriteDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
 	stopped := make(chan int, 1)
 	go func() {
-		for {
-			chunk = chunk[:0]
-			for i := range 1000 {
-				chunk = mqtttest.AppendPublish(chunk, mqtttest.Message{Topic: "site/one", Payload: []byte("1"), QoS: 1, ID: uint16(sent+i)%60000 + 1})
+		for sent := 0; ; sent++ {
+			message := mqtttest.AppendPublish(nil, mqtttest.Message{Topic: "site/one", Payload: []byte("1"), QoS: 1, ID: uint16(sent%60000) + 1})
+			err := slow.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+			if err == nil {
+				_, err = slow.Write(message)
 			}
-			if err := slow.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+			if err != nil {
 				stopped <- sent
 				return
 			}
-			if _, err := slow.Write(chunk); err != nil {
-				stopped <- sent
-				return
-			}
-			sent += 1000
 		}
 	}()
 	n := receive(t, stopped, "the slow client's socket to be full")

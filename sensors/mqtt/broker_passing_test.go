@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mochi-mqtt/server/v2/packets"
+
 	"github.com/skerry-edge/skerry/sensors/mqtt/mqtttest"
 )
 
@@ -35,6 +37,7 @@ func TestBroker_passesOnAtOnceWhenTold(t *testing.T) {
 	publishNow(t, c, "site/one", "8", 1)
 	awaitWaiting(t, sink, 2)
 	none(t, listener.messages, "a QoS 1 message before its commit")
+	sink.Commit(-1)
 }
 
 func TestBroker_passesOnWhatTheFullQueueDropped(t *testing.T) {
@@ -49,6 +52,7 @@ func TestBroker_passesOnWhatTheFullQueueDropped(t *testing.T) {
 		t.Errorf("got %+v", m)
 	}
 	none(t, listener.messages, "what is not committed")
+	sink.Commit(-1)
 }
 
 func TestBroker_passesOnInOrder(t *testing.T) {
@@ -96,6 +100,42 @@ func TestBroker_waitsForASubscriberThatKeepsUp(t *testing.T) {
 	}
 	if s := f.broker.Status(); s.Dropped != 0 {
 		t.Errorf("%d messages dropped", s.Dropped)
+	}
+}
+
+func TestBroker_waitsForASubscriberThatAcknowledgesLate(t *testing.T) {
+	f := startBroker(t, mqtttest.NewSink(1, true), nil)
+	listener, _ := f.dial5(t, "l", nil)
+	listener.subscribe5(t, packets.Subscription{Filter: "#", Qos: 1})
+	c := f.dial(t, "a", nil)
+	for range maxQueued + 100 {
+		publishNow(t, c, "site/one", "1", 1)
+	}
+	var ids []uint16
+	for range maxQueued {
+		ids = append(ids, listener.expect(t, 0x30).PacketID)
+	}
+	listener.expectNothing(t)
+	for _, id := range ids {
+		listener.write(t, encode5(t, packets.Packet{FixedHeader: header(packets.Puback, 0), PacketID: id}))
+	}
+	for range 100 {
+		listener.expect(t, 0x30)
+	}
+}
+
+func TestBroker_noticesSubscribersThatComeAndGo(t *testing.T) {
+	f := startBroker(t, mqtttest.NewSink(1, true), nil)
+	listener, c := f.dial(t, "l", nil), f.dial(t, "a", nil)
+	for _, topic := range []string{"site/one", "elsewhere"} {
+		publishNow(t, c, topic, "1", 1)
+		receive(t, c.acks, "the ack")
+		subscribe(t, listener, topic, 1)
+		publishNow(t, c, topic, "2", 1)
+		receive(t, c.acks, "the second ack")
+		if m := receive(t, listener.messages, "the message"); string(m.Payload) != "2" {
+			t.Errorf("got %+v", m)
+		}
 	}
 }
 

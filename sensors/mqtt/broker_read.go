@@ -29,9 +29,6 @@ func (c *brokerConn) Read(p []byte) (int, error) {
 		c.pacing.busy.Store(false)
 	}
 	for c.pass == 0 {
-		if c.draining.Load() {
-			return 0, c.leave()
-		}
 		if err := c.next(); err != nil {
 			return 0, err
 		}

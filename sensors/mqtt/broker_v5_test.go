@@ -191,7 +191,11 @@ func TestBroker5_wills(t *testing.T) {
 	listener.expectNothing(t)
 	listener.expect(t, 0x30)
 
+	c, _ = f.dial5(t, "a", will(1000, 10000)) // a delay, and it comes back in time
+	_ = c.Close()
+	f.awaitClients(t, 1)
 	c, _ = f.dial5(t, "a", will(1000, 10000))
+	listener.expectNothing(t)
 	c2, _ := f.dial5(t, "a", will(1000, 10000)) // goes on with the session: no will
 	c.expectEnd(t)
 	listener.expectNothing(t)
