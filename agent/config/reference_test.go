@@ -1,16 +1,19 @@
 package config
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
-	"go/parser"
+	goparser "go/parser"
 	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,12 +66,7 @@ func TestReference_requiredKeys(t *testing.T) {
 		"source.mqtt":   "[[source.mqtt]]\n",
 		"source.serial": "[[source.serial]]\n",
 	} {
-		l := loader{
-			dir: t.TempDir(), files: []source{{"t.toml", []byte(text)}}, hostname: "host",
-			lookup: func(string) (string, bool) { return "", false },
-			stat:   func(string) (fs.FileInfo, error) { return nil, fs.ErrNotExist },
-		}
-		_, _, err := l.load()
+		_, _, err := loadReference(t, text)
 		faults, ok := err.(Faults)
 		if !ok {
 			t.Fatalf("%s: got %v, want faults", section, err)
@@ -90,17 +88,99 @@ func TestReference_requiredKeys(t *testing.T) {
 	}
 }
 
+// rangeText is how a meaning says what numbers or durations a key takes.
+var rangeText = regexp.MustCompile(`([0-9]+(?: (?:ms|s|m|h))?) to ([0-9]+(?: (?:ms|s|m|h))?)(?:[^0-9a-z]|$| bytes$)`)
+
+// The ranges that meanings tell are those that Validate knows.
+func TestReference_rangesAreTrue(t *testing.T) {
+	r := newReference(t)
+	r.render()
+	checked := 0
+	for _, key := range r.keys {
+		m := rangeText.FindStringSubmatch(r.meanings[key])
+		if m == nil || r.types[key] == nil || r.types[key].Kind() == reflect.String {
+			continue
+		}
+		checked++
+		for _, end := range []struct {
+			text string
+			step int64
+			ok   bool
+		}{{m[1], 0, true}, {m[1], -1, false}, {m[2], 0, true}, {m[2], 1, false}} {
+			value, err := valueBeside(end.text, end.step)
+			if err != nil {
+				t.Fatalf("%s: %v", key, err)
+			}
+			if have := referenceAccepts(t, key, value); have != end.ok {
+				t.Errorf("%s = %s: accepted %v, docs/config.md says %s to %s", key, value, have, m[1], m[2])
+			}
+		}
+	}
+	if checked < 12 {
+		t.Errorf("checked %d ranges, want more", checked)
+	}
+}
+
+// valueBeside returns the TOML of "10 s" or "64", or of what is a step beside it.
+func valueBeside(text string, step int64) (string, error) {
+	if !strings.Contains(text, " ") {
+		n, err := strconv.ParseInt(text, 10, 64)
+		return strconv.FormatInt(n+step, 10), err
+	}
+	d, err := time.ParseDuration(strings.ReplaceAll(text, " ", ""))
+	return strconv.Quote((d + time.Duration(step)).String()), err
+}
+
+// referenceAccepts reports whether a configuration in which key has the value has no fault at it.
+func referenceAccepts(t *testing.T, key, value string) bool {
+	t.Helper()
+	texts := map[string]string{
+		"store.":         "[store]\n",
+		"mqtt.broker.":   "[mqtt.broker]\n",
+		"collection.":    "[[collection]]\nname = 'c'\n",
+		"source.mqtt.":   "[[source.mqtt]]\nname = 's'\nbroker = 'tcp://h'\ntopics = ['t']\nformat = 'json'\ncollection = 'c'\n",
+		"source.serial.": "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n",
+		"source.*.":      "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n",
+	}
+	for prefix, text := range texts {
+		name, is := strings.CutPrefix(key, prefix)
+		if !is {
+			continue
+		}
+		_, _, err := loadReference(t, text+name+" = "+value+"\n")
+		var faults Faults
+		if !errors.As(err, &faults) {
+			return true
+		}
+		return !slices.ContainsFunc(faults, func(f Fault) bool { return strings.HasSuffix(f.Key, "."+name) })
+	}
+	t.Fatalf("%s is in no section that this test knows", key)
+	return false
+}
+
+func loadReference(t *testing.T, text string) (*Config, []Fault, error) {
+	t.Helper()
+	l := loader{
+		dir: t.TempDir(), files: []source{{"t.toml", []byte(text)}}, hostname: "host",
+		lookup: func(string) (string, bool) { return "", false },
+		stat:   func(string) (fs.FileInfo, error) { return nil, fs.ErrNotExist },
+	}
+	return l.load()
+}
+
 // reference renders the page.
 type reference struct {
 	t        *testing.T
 	comments map[string]string // by "package.Type.Field"
 	keys     []string          // dotted, in order
+	meanings map[string]string
+	types    map[string]reflect.Type
 	out      strings.Builder
 }
 
 func newReference(t *testing.T) *reference {
 	t.Helper()
-	r := &reference{t: t, comments: map[string]string{}}
+	r := &reference{t: t, comments: map[string]string{}, meanings: map[string]string{}, types: map[string]reflect.Type{}}
 	for name, dir := range map[string]string{
 		"config": ".", "store": "../../store", "ingest": "../../ingest", "mqtt": "../../sensors/mqtt",
 		"serial": "../../sensors/serial", "decode": "../../sensors/decode",
@@ -117,7 +197,7 @@ func (r *reference) read(name, dir string) {
 		r.t.Fatal(err)
 	}
 	for _, path := range paths {
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.SkipObjectResolution)
+		file, err := goparser.ParseFile(token.NewFileSet(), path, nil, goparser.ParseComments|goparser.SkipObjectResolution)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -182,7 +262,8 @@ func (r *reference) rows(heading, name string, section reflect.Value) {
 		}
 		full := joinKey(name, f.key)
 		r.keys = append(r.keys, full)
-		fmt.Fprintf(&r.out, "| `%s` | %s | %s | %s |\n", f.key, typeWords(value.Type()), r.defaultOf(full, value), r.meaning(full, section.Type(), f))
+		r.types[full], r.meanings[full] = value.Type(), r.meaning(full, section.Type(), f)
+		fmt.Fprintf(&r.out, "| `%s` | %s | %s | %s |\n", f.key, typeWords(value.Type()), r.defaultOf(full, value), r.meanings[full])
 	}
 }
 
@@ -203,10 +284,8 @@ func (r *reference) meaning(key string, section reflect.Type, f field) string {
 	words := referenceWords()
 	short := key[strings.LastIndexByte(key, '.')+1:]
 	text, said := words[key]
-	if !said {
-		// Keys that both kinds of sources have are said once.
-		text, said = words["source.*."+short], strings.HasPrefix(key, "source.")
-		if said {
+	if !said && strings.HasPrefix(key, "source.") { // what both kinds of sources have is said once
+		if text = words["source.*."+short]; text != "" {
 			r.keys = append(r.keys, "source.*."+short)
 		}
 	}

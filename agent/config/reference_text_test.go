@@ -35,7 +35,7 @@ is rejected (reason ` + "`time`" + `). Without it the time is that of arrival: o
 
 **Values.** A number without fraction or exponent is a 64-bit integer, exact; one beyond that is rejected (reason ` + "`value`" + `), because
 rounding it would store a wrong value. Any other number is a float64. A series that was a float once stays one: integers up to
-2^53 become floats in it. Empty strings, empty objects and arrays, and null are no readings. One bad field rejects the whole input:
+2^53 become floats in it. Empty strings, empty objects and arrays, and null are no readings; an input of nothing else is rejected (reason ` + "`empty`" + `). One bad field rejects the whole input:
 all of its readings or none.
 
 **Scaling.** ` + "`value * scale + offset`" + `, always a float. A scale such as 0.1 or 0.001, one part of a whole number, divides by that
@@ -110,6 +110,14 @@ func referenceWords() map[string]string {
 		"collection.priority":     "`low`, `normal` or `alarm`; `alarm` seals within 1 s, and at once when nothing else is on its way",
 		"collection.seal":         "`fast`: seals as priority `alarm` does",
 
+		"gateway.name":                "for people; the key is what identifies a gateway. At most 64 bytes",
+		"mqtt.broker.listen":          "`127.0.0.1:1883`; empty: off; port 0: any that is free",
+		"mqtt.broker.allow_anonymous": "anyone who reaches the port may publish and subscribe; needed to listen where other machines reach it",
+		"mqtt.broker.max_clients":     "clients connected at a time, 1 to 10000; one more is refused",
+		"mqtt.broker.max_inflight":    "messages of one client that wait for their commit, 1 to 65535; more wait in its socket",
+		"mqtt.broker.max_packet":      "bytes of one packet, 1024 to 16777216; a longer one ends its connection",
+		"source.serial.parity":        "`none`, `odd` or `even`",
+
 		"source.*.name":             "1 to 256 bytes; names beginning with `_` are reserved",
 		"source.mqtt.broker":        "`inside`, or `tcp://host:1883` of a broker elsewhere",
 		"source.mqtt.topics":        "`{x}` is one level and becomes the tag x; `+` and `#` as in MQTT",
@@ -143,9 +151,9 @@ func referenceWords() map[string]string {
 		"source.*.header":       "lines of names may come, for `csv`: see below",
 		"source.*.separator":    "one ASCII character, for `csv` (empty: a comma) and `keyvalue` (empty: blanks, commas, semicolons)",
 		"source.*.type":         "for `value`: `auto`, `float`, `int`, `bool` (also 1, 0, on, off), `string`; what does not fit is rejected. Empty: `auto`",
-		"source.*.max_series":   "series of the source, 1 to 1000000; a message with one more is rejected",
+		"source.*.max_series":   "series of the source, 0 to 1000000 (0: 10000); a message with one more is rejected",
 		"source.*.collection":   "the `[[collection]]` that the readings go to",
 		"source.*.dedup":        "`series_time`: a reading whose series, time and value were there within the window is dropped and counted",
-		"source.*.dedup_window": "how far back, 1 s to 24 h, at most 100000 readings, since the agent started",
+		"source.*.dedup_window": "how far back, 1 s to 24 h, since the agent started; of more than 50000 readings in it the oldest may be forgotten",
 	}
 }
