@@ -67,7 +67,7 @@ func TestReference_requiredKeys(t *testing.T) {
 		"source.serial": "[[source.serial]]\n",
 	} {
 		_, _, err := loadReference(t, text)
-		faults, ok := err.(Faults)
+		faults, ok := errors.AsType[Faults](err)
 		if !ok {
 			t.Fatalf("%s: got %v, want faults", section, err)
 		}
@@ -148,8 +148,8 @@ func referenceAccepts(t *testing.T, key, value string) bool {
 			continue
 		}
 		_, _, err := loadReference(t, text+name+" = "+value+"\n")
-		var faults Faults
-		if !errors.As(err, &faults) {
+		faults, ok := errors.AsType[Faults](err)
+		if !ok {
 			return true
 		}
 		return !slices.ContainsFunc(faults, func(f Fault) bool { return strings.HasSuffix(f.Key, "."+name) })
@@ -307,24 +307,21 @@ func fieldName(section reflect.Type, index []int) string {
 }
 
 func typeWords(t reflect.Type) string {
-	switch {
+	switch kind := t.Kind(); {
 	case t == reflect.TypeFor[time.Duration]():
 		return "duration"
-	case t.Kind() == reflect.Pointer:
+	case kind == reflect.Pointer:
 		return typeWords(t.Elem())
-	}
-	switch t.Kind() {
-	case reflect.String:
+	case kind == reflect.String:
 		return "string"
-	case reflect.Bool:
+	case kind == reflect.Bool:
 		return "true or false"
-	case reflect.Float32, reflect.Float64:
+	case kind == reflect.Float64:
 		return "number"
-	case reflect.Slice:
+	case kind == reflect.Slice:
 		return "array of " + typeWords(t.Elem()) + "s"
-	case reflect.Map:
+	case kind == reflect.Map:
 		return "section: name to " + typeWords(t.Elem())
-	default:
-		return "whole number"
 	}
+	return "whole number"
 }
