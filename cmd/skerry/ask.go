@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/skerry-edge/skerry/agent/api"
+)
+
+// ask opens the gateway that p names, lets question ask it, and closes it.
+func ask(ctx context.Context, p *place, question func(context.Context, api.Backend) error) error {
+	backend, closeBackend, err := p.backend(ctx)
+	if err != nil {
+		return err
+	}
+	err = question(ctx, backend)
+	if closeErr := closeBackend(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// newAskCmd returns a command that shows the answer to one question, as JSON with --json, else by show.
+func newAskCmd[T any](p *place, cmd *cobra.Command, question func(api.Backend, context.Context) (T, error), show func(cmd *cobra.Command, answer T) error) *cobra.Command {
+	var asJSON bool
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+			answer, err := question(backend, ctx)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), answer)
+			}
+			return show(cmd, answer)
+		})
+	}
+	addJSONFlag(cmd, &asJSON)
+	p.addSocketFlags(cmd)
+	return cmd
+}
+
+// terminalWidth returns the columns of the terminal that w is, and 0 when it is none: then nothing is cut.
+func terminalWidth(w io.Writer) int {
+	file, ok := w.(interface{ Fd() uintptr })
+	if !ok {
+		return 0
+	}
+	fd := int(file.Fd())
+	if !term.IsTerminal(fd) {
+		return 0
+	}
+	width, _, err := term.GetSize(fd)
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// localTime is how people read a time: theirs, with its zone.
+func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skerry-edge/skerry/agent/api"
+	"github.com/skerry-edge/skerry/export"
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+func newExportCmd(p *place) *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "export COLLECTION",
+		Short: "Write all rows of a collection to a file",
+		Long: `Write all rows of a collection to a file, ordered by time, then series, then author.
+
+The file's extension names the format: .csv or .ndjson. The file appears when it is complete;
+one that is there already is then replaced.`,
+		Example: `  skerry export climate --out climate.csv`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := sensors.CheckName(args[0]); err != nil {
+				return usageError("", "collection: %w", err)
+			}
+			format, err := export.FormatOf(path)
+			if err != nil {
+				return usageError("", "--out: %w", err)
+			}
+			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+				rows, err := backend.Query(ctx, api.Query{Collection: args[0]})
+				if err != nil {
+					return err
+				}
+				var count int64
+				err = export.File(path, func(w io.Writer) error {
+					count, err = export.Rows(w, format, rows.Precision, rows.Seq)
+					return err
+				})
+				if err != nil {
+					return fmt.Errorf("export %s: %w", args[0], err)
+				}
+				_, err = fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s to %s\n", amount(uint64(max(count, 0)), "row", "rows"), path)
+				return err
+			})
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	cmd.Flags().StringVar(&path, "out", "", "write `FILE`, which ends in .csv or .ndjson")
+	_ = cmd.MarkFlagRequired("out")                  // fails only for a flag that does not exist
+	_ = cmd.MarkFlagFilename("out", "csv", "ndjson") // the same
+	p.addSocketFlags(cmd)
+	p.addDirFlag(cmd)
+	return cmd
+}

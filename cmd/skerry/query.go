@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skerry-edge/skerry/agent/api"
+	"github.com/skerry-edge/skerry/export"
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+// queryFlags are what the command line says of a query.
+type queryFlags struct {
+	from, to, series, format string
+	tags                     []string
+	limit                    int64
+	newest                   bool
+}
+
+func newQueryCmd(p *place) *cobra.Command {
+	var flags queryFlags
+	cmd := &cobra.Command{
+		Use:   "query COLLECTION",
+		Short: "Print the rows of a collection",
+		Long: `Print the rows of a collection, ordered by time, then series, then author.
+
+A time T is RFC 3339 (2026-08-20T12:00:00Z), a date (2026-08-20: midnight here),
+relative (-90s, -30m, -1h, -7d, -2w, -1d12h), or now.
+In GLOB, * matches any characters. Tables show local time; JSON and CSV are UTC.`,
+		Example: `  skerry query climate --from -1h
+  skerry query climate --series 'temp*' --tag room=cellar --newest --limit 20
+  skerry query climate --from 2026-08-01 --to 2026-09-01 --format csv > august.csv`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q, err := flags.query(cmd, args[0], time.Now(), time.Local)
+			if err != nil {
+				return err
+			}
+			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+				rows, err := backend.Query(ctx, q)
+				if err != nil {
+					return err
+				}
+				return writeRows(cmd.OutOrStdout(), cmd.ErrOrStderr(), flags.format, rows)
+			})
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.from, "from", "", "first time `T`, inclusive (default: the beginning)")
+	f.StringVar(&flags.to, "to", "", "last time `T`, exclusive (default: now)")
+	f.StringVar(&flags.series, "series", "", "only series whose name matches `GLOB`")
+	f.StringArrayVar(&flags.tags, "tag", nil, "only series with the tag `k=v`; may be given several times")
+	f.Int64Var(&flags.limit, "limit", 0, "at most `N` rows (default: all)")
+	f.BoolVar(&flags.newest, "newest", false, "newest first")
+	f.StringVar(&flags.format, "format", "table", "print `FORMAT`: table, json or csv")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that does not exist
+	p.addSocketFlags(cmd)
+	p.addDirFlag(cmd)
+	return cmd
+}
+
+func formats() []string { return []string{"table", "json", "csv"} }
+
+// query checks the flags and makes a query of them.
+func (f *queryFlags) query(cmd *cobra.Command, collection string, now time.Time, zone *time.Location) (api.Query, error) {
+	q := api.Query{Collection: collection, Series: f.series, Limit: f.limit, Newest: f.newest, To: now.UnixNano()}
+	if err := sensors.CheckName(collection); err != nil {
+		return q, usageError("", "collection: %w", err)
+	}
+	if f.format != "table" && f.format != "json" && f.format != "csv" {
+		return q, usageError("want one of: "+strings.Join(formats(), ", "), "--format %q: unknown", f.format)
+	}
+	if f.limit < 0 || f.limit == 0 && cmd.Flags().Changed("limit") {
+		return q, usageError("leave --limit out for all rows", "--limit %d: want at least 1", f.limit)
+	}
+	var err error
+	if cmd.Flags().Changed("from") {
+		if q.From, err = parseWhen("from", f.from, now, zone); err != nil {
+			return q, err
+		}
+	}
+	if cmd.Flags().Changed("to") {
+		if q.To, err = parseWhen("to", f.to, now, zone); err != nil {
+			return q, err
+		}
+		if q.To <= q.From {
+			return q, usageError("--from is inclusive, --to exclusive", "--to is not after --from: nothing lies between")
+		}
+	}
+	for _, text := range f.tags {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return q, usageError("for example: --tag room=cellar", "--tag %q: want k=v", text)
+		}
+		q.Tags = append(q.Tags, sensors.Tag{Key: key, Value: value})
+	}
+	return q, nil
+}
+
+// writeRows writes rows in a format. That a table has none is said to people.
+func writeRows(stdout, stderr io.Writer, format string, rows api.Rows) error {
+	switch format {
+	case "json":
+		_, err := export.Rows(stdout, export.FormatNDJSON, rows.Precision, rows.Seq)
+		return err
+	case "csv":
+		_, err := export.Rows(stdout, export.FormatCSV, rows.Precision, rows.Seq)
+		return err
+	}
+	out := bufio.NewWriterSize(stdout, 64<<10)
+	table := newRowTable(out, time.Local, rows.Precision)
+	table.limit = terminalWidth(stdout)
+	count, err := addRows(table, rows)
+	if beginErr := table.begin(); err == nil {
+		err = beginErr
+	}
+	if flushErr := out.Flush(); err == nil {
+		err = flushErr
+	}
+	if err == nil && count == 0 {
+		_, err = fmt.Fprintln(stderr, "no rows")
+	}
+	return err
+}
+
+// addRows puts rows into a table and returns how many.
+func addRows(table *rowTable, rows api.Rows) (count uint64, err error) {
+	for row, err := range rows.Seq {
+		if err != nil {
+			return count, err
+		}
+		if err := table.add(&row); err != nil {
+			return count, err
+		}
+		if count < math.MaxUint64 {
+			count++
+		}
+	}
+	return count, nil
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skerry-edge/skerry/agent/api"
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+func newTailCmd(p *place) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "tail COLLECTION",
+		Short: "Print rows as they become durable, until Ctrl-C",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := sensors.CheckName(args[0]); err != nil {
+				return usageError("", "collection: %w", err)
+			}
+			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+				rows, err := backend.Tail(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				err = writeLive(cmd.OutOrStdout(), asJSON, rows)
+				if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+					return nil // Ctrl-C is how a tail ends
+				}
+				return err
+			})
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	addJSONFlag(cmd, &asJSON)
+	p.addSocketFlags(cmd)
+	return cmd
+}
+
+// writeLive writes each row as soon as it is there.
+func writeLive(out io.Writer, asJSON bool, rows api.Rows) error {
+	if !asJSON {
+		table := newLiveTable(out, time.Local, rows.Precision)
+		if err := table.begin(); err != nil {
+			return err
+		}
+		_, err := addRows(table, rows)
+		return err
+	}
+	var line []byte
+	for row, err := range rows.Seq {
+		if err != nil {
+			return err
+		}
+		line = append(row.AppendJSON(line[:0], rows.Precision), '\n')
+		if _, err := out.Write(line); err != nil {
+			return fmt.Errorf("write row: %w", err)
+		}
+	}
+	return nil
+}
