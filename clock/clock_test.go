@@ -97,7 +97,8 @@ func TestBootID_reads(t *testing.T) {
 	if got, want := bootID(path), [8]byte{0x0f, 0x1e, 0x2d, 0x3c, 0x4b, 0x5a, 0x69, 0x78}; got != want {
 		t.Errorf("bootID = %x, want %x", got, want)
 	}
-	if missing := filepath.Join(t.TempDir(), "none"); bootID(missing) == bootID(missing) {
+	missing := filepath.Join(t.TempDir(), "none")
+	if first, second := bootID(missing), bootID(missing); first == second {
 		t.Error("without the kernel's id two boots are one")
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 //go:embed skerry.toml
-var sample string //nolint:gochecknoglobals // go:embed sets only a package's variable
+var sample string
 
 // Sample returns the configuration that `skerry init` writes for a gateway named name: it runs as it is, without a source, and
 // explains the rest in comments. name must not have control characters.

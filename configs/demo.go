@@ -7,7 +7,7 @@ import (
 )
 
 //go:embed demo.toml
-var demo string //nolint:gochecknoglobals // go:embed sets only a package's variable
+var demo string
 
 // Demo returns the drop-in with the sources of `skerry demo`: a serial line at device, and MQTT.
 func Demo(device string) []byte {

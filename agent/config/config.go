@@ -35,7 +35,7 @@ type Config struct {
 	Source      Sources                   `toml:"source"`
 
 	file string // as given to Load
-	tree *node
+	tree *element
 }
 
 // Gateway is the section [gateway].

@@ -47,12 +47,12 @@ func fields(t reflect.Type) []field {
 	return all
 }
 
-func (d *decoder) fault(n *node, key, what, hint string) {
+func (d *decoder) fault(n *element, key, what, hint string) {
 	d.faults = append(d.faults, faultAt(n.pos, key, what, hint))
 }
 
 // section puts the keys of the table n into the struct into.
-func (d *decoder) section(n *node, key string, into reflect.Value) {
+func (d *decoder) section(n *element, key string, into reflect.Value) {
 	known := fields(into.Type())
 	for _, k := range n.keys {
 		value, full := n.table[k], joinKey(key, k)
@@ -70,7 +70,7 @@ func (d *decoder) section(n *node, key string, into reflect.Value) {
 }
 
 // unknown reports a key that nothing knows, with the nearest one.
-func (d *decoder) unknown(n *node, full, key string, known []field) {
+func (d *decoder) unknown(n *element, full, key string, known []field) {
 	names := make([]string, 0, len(known))
 	for _, f := range known {
 		names = append(names, f.key)
@@ -92,12 +92,12 @@ func (d *decoder) unknown(n *node, full, key string, known []field) {
 }
 
 // value puts n into the field into, or reports why it cannot.
-func (d *decoder) value(n *node, key string, into reflect.Value) {
+func (d *decoder) value(n *element, key string, into reflect.Value) {
 	if into.Type() == reflect.TypeFor[time.Duration]() {
 		d.duration(n, key, into)
 		return
 	}
-	switch into.Kind() {
+	switch into.Kind() { //nolint:exhaustive // every other kind that sections use is a whole number
 	case reflect.Struct:
 		if d.want(n, key, kindTable) {
 			d.section(n, key, into)
@@ -133,7 +133,7 @@ func (d *decoder) value(n *node, key string, into reflect.Value) {
 }
 
 // want reports whether n is of one of the kinds; otherwise it is a fault.
-func (d *decoder) want(n *node, key string, kinds ...kind) bool {
+func (d *decoder) want(n *element, key string, kinds ...kind) bool {
 	if slices.Contains(kinds, n.kind) {
 		return true
 	}
@@ -152,7 +152,7 @@ func (d *decoder) want(n *node, key string, kinds ...kind) bool {
 	return false
 }
 
-func (d *decoder) duration(n *node, key string, into reflect.Value) {
+func (d *decoder) duration(n *element, key string, into reflect.Value) {
 	if n.kind != kindString {
 		d.fault(n, key, "want a duration, have "+n.kind.String(), `write a string with its unit, such as "10s"`)
 		return
@@ -165,7 +165,7 @@ func (d *decoder) duration(n *node, key string, into reflect.Value) {
 	into.SetInt(int64(value))
 }
 
-func (d *decoder) integer(n *node, key string, into reflect.Value) {
+func (d *decoder) integer(n *element, key string, into reflect.Value) {
 	text := strings.ReplaceAll(strings.TrimPrefix(n.text, "+"), "_", "")
 	if into.CanInt() {
 		value, err := strconv.ParseInt(text, 0, 64)
@@ -183,7 +183,7 @@ func (d *decoder) integer(n *node, key string, into reflect.Value) {
 	d.fault(n, key, text+" is out of range", "")
 }
 
-func (d *decoder) float(n *node, key string, into reflect.Value) {
+func (d *decoder) float(n *element, key string, into reflect.Value) {
 	text := strings.ReplaceAll(n.text, "_", "")
 	value, err := strconv.ParseFloat(text, 64)
 	if whole, wholeErr := strconv.ParseInt(text, 0, 64); err != nil && wholeErr == nil {
@@ -197,9 +197,9 @@ func (d *decoder) float(n *node, key string, into reflect.Value) {
 }
 
 // slice replaces the slice into: a list's entries begin with their defaults, an array's elements with nothing.
-func (d *decoder) slice(n *node, key string, into reflect.Value) {
-	element, kinds := into.Type().Elem(), []kind{kindArray}
-	if element.Kind() == reflect.Struct {
+func (d *decoder) slice(n *element, key string, into reflect.Value) {
+	of, kinds := into.Type().Elem(), []kind{kindArray}
+	if of.Kind() == reflect.Struct {
 		kinds = []kind{kindList, kindArray}
 	}
 	if !d.want(n, key, kinds...) {
@@ -207,9 +207,9 @@ func (d *decoder) slice(n *node, key string, into reflect.Value) {
 	}
 	made := reflect.MakeSlice(into.Type(), 0, len(n.items))
 	for _, item := range n.items {
-		value := reflect.New(element).Elem()
+		value := reflect.New(of).Elem()
 		if item.kind == kindTable {
-			value.Set(d.defaults(element))
+			value.Set(d.defaults(of))
 		}
 		d.value(item, key, value)
 		made = reflect.Append(made, value)
@@ -218,7 +218,7 @@ func (d *decoder) slice(n *node, key string, into reflect.Value) {
 }
 
 // mapping replaces the map into: a section whose keys anyone may choose.
-func (d *decoder) mapping(n *node, key string, into reflect.Value) {
+func (d *decoder) mapping(n *element, key string, into reflect.Value) {
 	if !d.want(n, key, kindTable) {
 		return
 	}

@@ -7,7 +7,7 @@ import (
 
 // expand replaces ${NAME} and ${NAME:-default} in every string of the tree. As in a shell the default also stands in for a variable
 // that is set but empty; $${ is a plain ${.
-func (n *node) expand(key string, lookup func(string) (string, bool), report func(Fault)) {
+func (n *element) expand(key string, lookup func(string) (string, bool), report func(Fault)) {
 	if n.kind == kindString {
 		if !strings.Contains(n.text, "${") {
 			return

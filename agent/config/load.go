@@ -137,7 +137,7 @@ func toldOnce(faults []Fault) []Fault {
 func resolve(section reflect.Value, dir string) {
 	for _, f := range fields(section.Type()) {
 		value := section.FieldByIndex(f.index)
-		switch value.Kind() {
+		switch value.Kind() { //nolint:exhaustive // only these hold paths
 		case reflect.Struct:
 			resolve(value, dir)
 		case reflect.Slice:

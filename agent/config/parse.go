@@ -26,13 +26,13 @@ type parser struct {
 	toml   unstable.Parser
 	file   string
 	ends   []int // offsets of the newlines
-	root   *node
-	at     *node // the section that keys go to
+	root   *element
+	at     *element // the section that keys go to
 	faults []Fault
 }
 
 // parse returns the tree of one file and whether that is all of it: of a file that is not TOML the tree ends at the first fault.
-func parse(file string, text []byte) (tree *node, whole bool, faults []Fault) {
+func parse(file string, text []byte) (tree *element, whole bool, faults []Fault) {
 	p := &parser{file: file, root: newTable(pos{file, 1}, madeByHeader)}
 	if len(text) > maxFileBytes {
 		p.fault(pos{file, 1}, "", fmt.Sprintf("has %d bytes", len(text)), fmt.Sprintf("want at most %d", maxFileBytes))
@@ -64,8 +64,7 @@ func (p *parser) check(text []byte) {
 		return
 	}
 	line := 1
-	var at *toml.DecodeError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*toml.DecodeError](err); ok {
 		if row, _ := at.Position(); row > 0 {
 			line = row
 		}
@@ -79,7 +78,7 @@ func (p *parser) fault(at pos, key, what, hint string) {
 
 // expression takes a section's header or one key with its value.
 func (p *parser) expression(e *unstable.Node) {
-	switch e.Kind {
+	switch e.Kind { //nolint:exhaustive // the parser returns no other expression but comments
 	case unstable.Table, unstable.ArrayTable:
 		parts, at := p.key(e)
 		p.at = p.header(parts, at, e.Kind == unstable.ArrayTable)
@@ -108,10 +107,10 @@ func (p *parser) key(e *unstable.Node) ([]string, pos) {
 }
 
 // header returns the section that a header opens. What cannot be opened goes to a section that nobody sees.
-func (p *parser) header(parts []string, at pos, list bool) *node {
+func (p *parser) header(parts []string, at pos, list bool) *element {
 	section, last := p.root, parts[len(parts)-1]
 	key := strings.Join(parts, ".")
-	refuse := func(have *node) *node {
+	refuse := func(have *element) *element {
 		p.fault(at, key, "is there twice", fmt.Sprintf("it stands at line %d too, as %s", have.pos.line, have.kind))
 		return newTable(at, madeByHeader)
 	}
@@ -132,7 +131,7 @@ func (p *parser) header(parts []string, at pos, list bool) *node {
 	have, opened := section.table[last], newTable(at, madeByHeader)
 	switch {
 	case have == nil && list:
-		section.set(last, &node{pos: at, kind: kindList, made: madeByHeader, items: []*node{opened}})
+		section.set(last, &element{pos: at, kind: kindList, made: madeByHeader, items: []*element{opened}})
 	case have == nil:
 		section.set(last, opened)
 	case list && have.kind == kindList && have.made != madeInline:
@@ -147,7 +146,7 @@ func (p *parser) header(parts []string, at pos, list bool) *node {
 }
 
 // keyValue puts one key's value into section.
-func (p *parser) keyValue(section *node, e *unstable.Node) {
+func (p *parser) keyValue(section *element, e *unstable.Node) {
 	parts, at := p.key(e)
 	for i, part := range parts[:len(parts)-1] {
 		next := section.table[part]
@@ -169,13 +168,13 @@ func (p *parser) keyValue(section *node, e *unstable.Node) {
 	section.set(last, p.value(e.Value(), at))
 }
 
-// value turns a value into a node. at is where its key stands, for kinds of values whose own position the parser does not tell.
-func (p *parser) value(v *unstable.Node, at pos) *node {
+// value turns a value into an element. at is where its key stands, for kinds of values whose own position the parser does not tell.
+func (p *parser) value(v *unstable.Node, at pos) *element {
 	if v.Raw.Length > 0 {
 		at = p.position(v.Raw)
 	}
-	n := &node{pos: at, text: string(v.Data)}
-	switch v.Kind {
+	n := &element{pos: at, text: string(v.Data)}
+	switch v.Kind { //nolint:exhaustive // the other values are dates and times
 	case unstable.String:
 		n.kind = kindString
 	case unstable.Integer:
@@ -191,7 +190,7 @@ func (p *parser) value(v *unstable.Node, at pos) *node {
 				n.items = append(n.items, p.value(it.Node(), at))
 			}
 		}
-		if len(n.items) > 0 && !slices.ContainsFunc(n.items, func(i *node) bool { return i.kind != kindTable }) {
+		if len(n.items) > 0 && !slices.ContainsFunc(n.items, func(i *element) bool { return i.kind != kindTable }) {
 			n.kind, n.made = kindList, madeInline
 		}
 	case unstable.InlineTable:

@@ -29,7 +29,7 @@ type shower struct {
 }
 
 // section writes a section's own keys, then the sections below it. n is nil for a section that no file has.
-func (s *shower) section(key string, value reflect.Value, n *node) {
+func (s *shower) section(key string, value reflect.Value, n *element) {
 	var lines [][2]string
 	known := fields(value.Type())
 	for _, f := range known {
@@ -60,7 +60,7 @@ func (s *shower) section(key string, value reflect.Value, n *node) {
 }
 
 // entry writes one entry of a list.
-func (s *shower) entry(key string, value reflect.Value, n *node) {
+func (s *shower) entry(key string, value reflect.Value, n *element) {
 	var lines [][2]string
 	for _, f := range fields(value.Type()) {
 		v := value.FieldByIndex(f.index)
@@ -103,7 +103,7 @@ func isSection(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct || t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
 }
 
-func child(n *node, key string) *node {
+func child(n *element, key string) *element {
 	if n == nil {
 		return nil
 	}
@@ -111,7 +111,7 @@ func child(n *node, key string) *node {
 }
 
 // origin says where the key of a section comes from.
-func origin(n *node, key string) string {
+func origin(n *element, key string) string {
 	if at := child(n, key); at != nil {
 		return fmt.Sprintf("%s:%d", at.pos.file, at.pos.line)
 	}
@@ -123,7 +123,7 @@ func tomlValue(v reflect.Value) string {
 	if v.Type() == reflect.TypeFor[time.Duration]() {
 		return tomlString(shortDuration(time.Duration(v.Int())))
 	}
-	switch v.Kind() {
+	switch v.Kind() { //nolint:exhaustive // Go writes every other kind as TOML does
 	case reflect.Pointer:
 		return tomlValue(v.Elem())
 	case reflect.String:

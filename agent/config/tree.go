@@ -11,7 +11,7 @@ type pos struct {
 	line int
 }
 
-// kind says what a node is.
+// kind says what an element is.
 type kind uint8
 
 const (
@@ -58,33 +58,33 @@ const (
 	madeInline                 // { … }
 )
 
-// A node is one value or section with its position.
-type node struct {
+// An element is one value or section with its position.
+type element struct {
 	pos      pos
 	kind     kind
-	made     made             // tables
-	text     string           // strings: the value; numbers and booleans: as written
-	expanded bool             // strings: the text had ${…}
-	items    []*node          // arrays and lists
-	keys     []string         // tables: in the order of the file
-	table    map[string]*node // tables
+	made     made                // tables
+	text     string              // strings: the value; numbers and booleans: as written
+	expanded bool                // strings: the text had ${…}
+	items    []*element          // arrays and lists
+	keys     []string            // tables: in the order of the file
+	table    map[string]*element // tables
 }
 
-func newTable(at pos, how made) *node {
-	return &node{pos: at, kind: kindTable, made: how, table: map[string]*node{}}
+func newTable(at pos, how made) *element {
+	return &element{pos: at, kind: kindTable, made: how, table: map[string]*element{}}
 }
 
 // set puts value under key.
-func (n *node) set(key string, value *node) {
+func (n *element) set(key string, value *element) {
 	if _, have := n.table[key]; !have {
 		n.keys = append(n.keys, key)
 	}
 	n.table[key] = value
 }
 
-// find returns the node at a dotted key below the table n, and the nearest one that exists when there is none. Of an array
+// find returns the element at a dotted key below the table n, and the nearest one that exists when there is none. Of an array
 // element, written "key[2]", it finds the element or else the array.
-func (n *node) find(key string) (found *node, exact bool) {
+func (n *element) find(key string) (found *element, exact bool) {
 	for part := range strings.SplitSeq(key, ".") {
 		part, index, _ := strings.Cut(part, "[")
 		next := n.table[part]
@@ -115,7 +115,7 @@ func parseIndex(text string) (index int, ok bool) {
 }
 
 // name returns the entry's name and whether it has one.
-func (n *node) name() (name string, ok bool) {
+func (n *element) name() (name string, ok bool) {
 	v := n.table["name"]
 	if v == nil || v.kind != kindString {
 		return "", false
@@ -125,7 +125,7 @@ func (n *node) name() (name string, ok bool) {
 
 // merge puts over, the tree of a later file, over the tree n: sections are merged, entries of lists are added or, where one has
 // the same name, override its keys, and everything else replaces.
-func (n *node) merge(over *node) {
+func (n *element) merge(over *element) {
 	for _, key := range over.keys {
 		have, with := n.table[key], over.table[key]
 		switch {
@@ -139,10 +139,10 @@ func (n *node) merge(over *node) {
 	}
 }
 
-func (n *node) mergeList(over *node) {
+func (n *element) mergeList(over *element) {
 	for _, entry := range over.items {
 		name, named := entry.name()
-		same := slices.IndexFunc(n.items, func(have *node) bool {
+		same := slices.IndexFunc(n.items, func(have *element) bool {
 			other, ok := have.name()
 			return named && ok && other == name
 		})
@@ -155,7 +155,7 @@ func (n *node) mergeList(over *node) {
 }
 
 // duplicates reports the entries of one file's lists that have the name of an earlier one.
-func (n *node) duplicates(key string, report func(Fault)) {
+func (n *element) duplicates(key string, report func(Fault)) {
 	switch n.kind {
 	case kindTable:
 		for _, k := range n.keys {
@@ -176,6 +176,6 @@ func (n *node) duplicates(key string, report func(Fault)) {
 			}
 			first[name] = entry.pos
 		}
-	default:
+	case kindString, kindInt, kindFloat, kindBool, kindTime, kindArray:
 	}
 }

@@ -34,7 +34,7 @@ type validator struct {
 }
 
 // reporter returns what a part's Validate calls. section is where the part's keys stand, key its name.
-func (v *validator) reporter(section *node, key string, list *[]Fault) func(key, what, hint string) {
+func (v *validator) reporter(section *element, key string, list *[]Fault) func(key, what, hint string) {
 	return func(below, what, hint string) {
 		at, exact := section, true
 		if below != "" {
@@ -60,8 +60,8 @@ func (v *validator) section(key string) func(key, what, hint string) {
 	return v.reporter(n, key, &v.faults)
 }
 
-// entry returns the node of entry i of a list, or the nearest thing to it.
-func (v *validator) entry(key string, i int) *node {
+// entry returns the element of entry i of a list, or the nearest thing to it.
+func (v *validator) entry(key string, i int) *element {
 	n, _ := v.cfg.tree.find(key)
 	if i < len(n.items) && n.items[i].kind == kindTable {
 		return n.items[i]
@@ -141,7 +141,7 @@ type namedSource struct {
 	target     Target
 	report     func(key, what, hint string)
 	warn       func(key, what, hint string)
-	node       *node
+	at         *element
 }
 
 // sources checks the sources one by one and against each other.
@@ -165,7 +165,7 @@ func (v *validator) sources() {
 func (v *validator) named(kind string, i int, name string, d decode.Config, t Target) namedSource {
 	n, key := v.entry("source."+kind, i), "source."+kind
 	return namedSource{
-		kind: kind, name: name, decode: d, target: t, node: n,
+		kind: kind, name: name, decode: d, target: t, at: n,
 		report: v.reporter(n, key, &v.faults), warn: v.reporter(n, key, &v.warnings),
 	}
 }
@@ -173,11 +173,11 @@ func (v *validator) named(kind string, i int, name string, d decode.Config, t Ta
 // source checks what holds for every source.
 func (v *validator) source(s namedSource, names map[string]pos) {
 	s.decode.Validate(s.report)
-	if first, twice := names[s.name]; twice && s.name != "" && first != s.node.pos {
+	if first, twice := names[s.name]; twice && s.name != "" && first != s.at.pos {
 		s.report("name", "two sources are named "+quote(s.name),
 			fmt.Sprintf("the first stands at %s:%d; the name is a tag of every reading, so rename one", first.file, first.line))
 	}
-	names[s.name] = s.node.pos
+	names[s.name] = s.at.pos
 	v.target(s)
 }
 
