@@ -194,15 +194,16 @@ func (c *constants) binary(pkg string, file *ast.File, e *ast.BinaryExpr) (amoun
 		return amount{}, err
 	}
 	out := amount{time: x.time || y.time}
-	switch {
-	case e.Op == token.SHL || e.Op == token.SHR:
+	if e.Op == token.SHL || e.Op == token.SHR {
 		n, _ := constant.Uint64Val(y.number)
 		out.number = constant.Shift(x.number, e.Op, uint(n))
-	case e.Op == token.QUO:
-		out.number = constant.BinaryOp(x.number, token.QUO_ASSIGN, y.number) // of whole numbers
-	default:
-		out.number = constant.BinaryOp(x.number, e.Op, y.number)
+		return out, nil
 	}
+	op := e.Op
+	if op == token.QUO {
+		op = token.QUO_ASSIGN // of whole numbers
+	}
+	out.number = constant.BinaryOp(x.number, op, y.number)
 	return out, nil
 }
 
