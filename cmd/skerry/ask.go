@@ -5,7 +5,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/skerry-edge/skerry/agent/api"
@@ -22,27 +21,6 @@ func ask(ctx context.Context, p *place, question func(context.Context, api.Backe
 		err = closeErr
 	}
 	return err
-}
-
-// newAskCmd returns a command that shows the answer to one question, as JSON with --json, else by show.
-func newAskCmd[T any](p *place, cmd *cobra.Command, question func(api.Backend, context.Context) (T, error), show func(cmd *cobra.Command, answer T) error) *cobra.Command {
-	var asJSON bool
-	cmd.Args = cobra.NoArgs
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
-			answer, err := question(backend, ctx)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), answer)
-			}
-			return show(cmd, answer)
-		})
-	}
-	addJSONFlag(cmd, &asJSON)
-	p.addSocketFlags(cmd)
-	return cmd
 }
 
 // terminalWidth returns the columns of the terminal that w is, and 0 when it is none: then nothing is cut.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -10,10 +11,26 @@ import (
 )
 
 func newCollectionsCmd(p *place) *cobra.Command {
-	cmd := newAskCmd(p, &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "collections",
 		Short: "List the collections and what they hold",
-	}, api.Backend.Collections, showCollections)
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+				all, err := backend.Collections(ctx)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return writeJSON(cmd.OutOrStdout(), append([]api.Collection{}, all...)) // [], not null
+				}
+				return showCollections(cmd, all)
+			})
+		},
+	}
+	addJSONFlag(cmd, &asJSON)
+	p.addSocketFlags(cmd)
 	p.addDirFlag(cmd)
 	return cmd
 }

@@ -15,7 +15,7 @@ import (
 
 // execute runs one command line and returns the program's exit code.
 func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	root, started := newRootCmd()
+	root, started := newRootCmd() //nolint:contextcheck // cobra hands the context to the command that runs
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -16,13 +17,30 @@ import (
 )
 
 func newStatusCmd(p *place) *cobra.Command {
-	return newAskCmd(p, &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how the gateway is",
 		Long: `Show how the gateway is: what troubles it, its sources, queues, disk, clock and memory.
 
 Exit code 0: the agent answers, whatever troubles it; 4: no agent answers.`,
-	}, api.Backend.Status, func(cmd *cobra.Command, s api.Status) error { return showStatus(cmd.OutOrStdout(), s) })
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+				status, err := backend.Status(ctx)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return writeJSON(cmd.OutOrStdout(), status)
+				}
+				return showStatus(cmd.OutOrStdout(), status)
+			})
+		},
+	}
+	addJSONFlag(cmd, &asJSON)
+	p.addSocketFlags(cmd)
+	return cmd
 }
 
 // showStatus writes a status for people: troubles first.
