@@ -206,15 +206,19 @@ func (c *Client) state(state, text, hint string) {
 	c.tally.State(now, state, text, hint)
 }
 
-// wait waits before the attempt that follows the given number of failures in a row, or until ctx ends.
-func (r clientRetry) wait(ctx context.Context, failures int) {
+// next returns the wait before the attempt that follows the given number of failures in a row.
+func (r clientRetry) next(failures int) time.Duration {
 	d := r.first
 	for i := 1; i < failures && d < r.most; i++ {
 		d *= 2
 	}
 	d = min(d, r.most)
-	d -= rand.N(d/2 + 1) //nolint:gosec // spreads load; needs no secrecy
-	timer := time.NewTimer(d)
+	return d - rand.N(d/2+1) //nolint:gosec // spreads load; needs no secrecy
+}
+
+// wait waits before the next attempt, or until ctx ends.
+func (r clientRetry) wait(ctx context.Context, failures int) {
+	timer := time.NewTimer(r.next(failures))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

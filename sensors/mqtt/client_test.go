@@ -347,6 +347,8 @@ func newPublisher(t *testing.T, url string, set func(*paho.ClientOptions)) paho.
 // publish publishes the values from to to-1 and waits until the broker has them.
 func publish(t *testing.T, p paho.Client, qos byte, from, to int) {
 	t.Helper()
+	// While it reconnects paho's tokens are done before the broker has the message.
+	clientEventually(t, "the publisher is connected", p.IsConnectionOpen)
 	tokens := make([]paho.Token, 0, to-from)
 	for i := from; i < to; i++ {
 		tokens = append(tokens, p.Publish(fmt.Sprintf("site/s%d", i%5), qos, false, strconv.Itoa(i)))
