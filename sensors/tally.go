@@ -19,7 +19,7 @@ type Tally struct {
 // NewTally returns a tally for a source that has not started.
 func NewTally(kind, name string, now time.Time) *Tally {
 	return &Tally{
-		status:  SourceStatus{Name: name, Kind: kind, State: "waiting", Since: now, Rejected: map[Reason]uint64{}},
+		status:  SourceStatus{Name: name, Kind: kind, State: "waiting", Since: now.UTC(), Rejected: map[Reason]uint64{}},
 		samples: map[Reason]Sample{},
 	}
 }
@@ -29,7 +29,7 @@ func (t *Tally) State(now time.Time, state, text, hint string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.status.State != state || t.status.Text != text {
-		t.status.Since = now
+		t.status.Since = now.UTC()
 	}
 	t.status.State, t.status.Text, t.status.Hint = state, text, hint
 }
@@ -62,7 +62,7 @@ func (t *Tally) Reject(now time.Time, err *DecodeError, input []byte, size int) 
 	t.status.Offered++
 	t.status.Bytes += uint64(size)
 	t.status.Rejected[err.Reason]++
-	t.samples[err.Reason] = Sample{Reason: err.Reason, What: err.What, Bytes: quoted[1 : len(quoted)-1], Time: now}
+	t.samples[err.Reason] = Sample{Reason: err.Reason, What: err.What, Bytes: quoted[1 : len(quoted)-1], Time: now.UTC()}
 }
 
 // Status returns a copy.
