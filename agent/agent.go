@@ -137,10 +137,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	stopped := make(chan error, 1)
 	go func() {
 		err := sources.Wait()
-		a.log.Info("sources stopped")
+		a.log.InfoContext(ctx, "sources stopped")
 		stopLine()
 		err = errors.Join(err, line.Wait())
-		a.log.Info("pipeline stopped")
+		a.log.InfoContext(ctx, "pipeline stopped")
 		closeDoor()
 		stopped <- errors.Join(err, door.Wait())
 	}()

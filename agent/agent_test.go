@@ -39,13 +39,13 @@ func newGateway(t *testing.T, text string) gateway {
 }
 
 // start runs an agent; stop ends it and fails the test when it did not end well.
-func (g gateway) start(t *testing.T) (a *Agent, stop func()) {
+func (g gateway) start(t *testing.T) (started *Agent, stop func()) {
 	t.Helper()
 	cfg, _, err := config.Load(filepath.Join(g.dir, config.FileName))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err = Open(t.Context(), Options{Config: cfg, Version: "test", Log: slog.New(slog.DiscardHandler)})
+	a, err := Open(t.Context(), Options{Config: cfg, Version: "test", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

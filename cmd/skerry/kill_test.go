@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	os.Exit(m.Run()) //nolint:forbidigo // as testing wants it
+	os.Exit(m.Run())
 }
 
 // program returns a command that runs this skerry.

@@ -95,7 +95,7 @@ func (d *demonstration) draw(ctx context.Context, arrived <-chan sensors.Row) er
 
 // frame draws the whole terminal.
 func (d *demonstration) frame(view *demo.View, terminal *os.File, now time.Time) string {
-	width, height, err := term.GetSize(int(terminal.Fd())) //nolint:gosec // a descriptor fits an int
+	width, height, err := term.GetSize(int(terminal.Fd()))
 	if err != nil {
 		width, height = 80, 24
 	}
@@ -109,7 +109,7 @@ func (d *demonstration) frame(view *demo.View, terminal *os.File, now time.Time)
 // terminalOf returns out as a terminal, and whether it is one.
 func terminalOf(out io.Writer) (*os.File, bool) {
 	f, is := out.(*os.File)
-	if !is || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor fits an int
+	if !is || !term.IsTerminal(int(f.Fd())) {
 		return nil, false
 	}
 	return f, true

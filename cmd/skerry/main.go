@@ -18,7 +18,7 @@ func main() {
 	ctx, stop := drainOnSignal(context.Background(), os.Stderr)
 	code := execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
-	os.Exit(code) //nolint:forbidigo // main is where the program exits
+	os.Exit(code)
 }
 
 // errInterrupted is the cause of a context that a signal ended.
@@ -26,7 +26,7 @@ var errInterrupted = errors.New("interrupted")
 
 // drainOnSignal returns a context that ends at the first SIGINT or SIGTERM; the second one aborts the program. stop
 // waits for the goroutine that watches.
-func drainOnSignal(parent context.Context, stderr io.Writer) (ctx context.Context, stop func()) {
+func drainOnSignal(parent context.Context, stderr io.Writer) (draining context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
@@ -41,7 +41,7 @@ func drainOnSignal(parent context.Context, stderr io.Writer) (ctx context.Contex
 			}
 			if ctx.Err() != nil {
 				_, _ = fmt.Fprintln(stderr, "error: aborted by a second signal")
-				os.Exit(exitFailure) //nolint:forbidigo // the second signal does not wait for anything
+				os.Exit(exitFailure)
 			}
 			cancel(errInterrupted)
 		}

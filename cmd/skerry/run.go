@@ -53,7 +53,7 @@ func runAgent(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	}
 	err = errors.Join(a.Run(ctx), a.Close())
 	if err == nil {
-		log.Info("stopped", "sealed", true)
+		log.InfoContext(ctx, "stopped", "sealed", true)
 	}
 	return err
 }

@@ -96,9 +96,9 @@ func statusFacts(s api.Status, now time.Time) [][2]string {
 	return facts
 }
 
-// underWay is what was decoded and is neither stored, nor filtered, nor lost yet.
+// underWay is what was decoded and is neither stored, nor filtered, lost or refused yet.
 func underWay(in api.Ingest) uint64 {
-	done := in.Stored + in.Filtered + in.Lost
+	done := in.Stored + in.Filtered + in.Lost + in.Refused
 	if done > in.Decoded {
 		return 0 // the sums were read one after the other
 	}

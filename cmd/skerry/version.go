@@ -11,7 +11,7 @@ import (
 )
 
 // version is set by the linker: -ldflags "-X main.version=v1.2.3".
-var version = "" //nolint:gochecknoglobals // the linker can set only a package's variable
+var version = ""
 
 // A buildVersion says what was built, of what, with what.
 type buildVersion struct {
