@@ -60,7 +60,7 @@ func NewCollection(cfg CollectionConfig, key ed25519.PrivateKey, r Resume, input
 		numbers: make(map[*sensors.Series]uint32, len(r.Series)), definedBy: r.SeriesSeqs,
 	}
 	for i, s := range r.Series {
-		c.numbers[s] = uint32(i) + 1 //nolint:gosec // a meta feed numbers with 32 bits
+		c.numbers[s] = uint32(i) + 1
 	}
 	return c, nil
 }

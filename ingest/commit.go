@@ -15,7 +15,7 @@ const (
 
 // commitLoop commits groups until ctx ends, then what is left.
 func (p *Pipeline) commitLoop(ctx context.Context) {
-	p.log.Info("committer started", "hold", p.cfg.Hold)
+	p.log.InfoContext(ctx, "committer started", "hold", p.cfg.Hold)
 	var c committer
 	var rare rarely
 	retry := retryFirst
@@ -26,7 +26,7 @@ func (p *Pipeline) commitLoop(ctx context.Context) {
 			continue
 		}
 		if rare.now() {
-			p.log.Error("journal did not take a group", "err", err)
+			p.log.ErrorContext(ctx, "journal did not take a group", "err", err)
 		}
 		wait(ctx, retry)
 		retry = min(retry*2, retryMax)
@@ -34,7 +34,7 @@ func (p *Pipeline) commitLoop(ctx context.Context) {
 	p.queue.close()
 	if g := p.queue.take(); !g.empty() {
 		if err := p.commit(&c, g); err != nil {
-			p.log.Error("journal did not take the last group", "err", err)
+			p.log.ErrorContext(ctx, "journal did not take the last group", "err", err)
 		}
 	}
 }

@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/skerry-edge/skerry/sensors"
@@ -59,17 +61,9 @@ func (c CollectionConfig) Validate(report func(key, what, hint string)) {
 		report("name", err.Error(), `write name = "climate"`)
 	}
 	oneOf := func(key, value string, words ...string) {
-		quoted := ""
-		for i, w := range words {
-			if w == value {
-				return
-			}
-			if i > 0 {
-				quoted += ", "
-			}
-			quoted += fmt.Sprintf("%q", w)
+		if !slices.Contains(words, value) {
+			report(key, fmt.Sprintf("%q is not known", value), "want one of "+strings.ReplaceAll(strings.Trim(fmt.Sprintf("%q", words), "[]"), `" "`, `", "`))
 		}
-		report(key, fmt.Sprintf("%q is not known", value), "want one of "+quoted)
 	}
 	oneOf("kind", c.Kind, KindEvents)
 	oneOf("precision", c.Precision, "ms", "us", "ns")

@@ -186,7 +186,7 @@ func (f *filling) write(rs []sensors.Reading) (int, error) {
 	}
 	f.blocks = append(f.blocks, block)
 	f.dataBlocks++
-	f.sealed += uint64(n) //nolint:gosec // n is positive
+	f.sealed += uint64(n)
 	return n, nil
 }
 

@@ -75,7 +75,7 @@ func joinLosses(losses []sensors.Loss) []sensors.Loss {
 			coarse(&k)
 			i, have := at[k]
 			if !have {
-				i, at[k] = len(out), len(out)
+				at[k] = len(out)
 				l.Source = k.source
 				out = append(out, l)
 				size += lossBytes + len(l.Source)

@@ -19,7 +19,7 @@ func takeLock(path, who string) (*lockFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) //nolint:gosec // a descriptor fits an int
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		b, _ := io.ReadAll(io.LimitReader(f, 256)) // for people only: the lock itself is what counts
 		holder := strings.TrimSpace(string(b))

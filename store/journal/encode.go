@@ -245,7 +245,7 @@ func (e *encoder) origins(batches []sensors.Batch) {
 		at, _ := e.begin(kindOrigins)
 		e.buf = binary.AppendUvarint(e.buf, source)
 		e.buf = binary.AppendUvarint(e.buf, client)
-		e.buf = binary.AppendUvarint(e.buf, uint64(n)) //nolint:gosec // a count
+		e.buf = binary.AppendUvarint(e.buf, uint64(n))
 		for _, x := range batches[i : i+n] {
 			e.buf = binary.LittleEndian.AppendUint16(e.buf, x.Origin.PacketID)
 			e.buf = binary.LittleEndian.AppendUint64(e.buf, x.Origin.Hash)
@@ -327,7 +327,7 @@ func (e *encoder) text(s string) uint64 {
 func (e *encoder) begin(k kind) (at int, offset uint64) {
 	at = len(e.buf)
 	e.buf = beginRecord(e.buf, k)
-	return at, e.start + uint64(at) //nolint:gosec // an index is not negative
+	return at, e.start + uint64(at)
 }
 
 func (e *encoder) end(at int) {

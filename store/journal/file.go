@@ -37,7 +37,7 @@ func createFile(path string) (file, error) {
 // Datasync makes the file's bytes durable.
 func (f osFile) Datasync() error {
 	for {
-		err := unix.Fdatasync(int(f.Fd())) //nolint:gosec // a descriptor fits an int
+		err := unix.Fdatasync(int(f.Fd()))
 		if !errors.Is(err, unix.EINTR) {
 			return err
 		}
@@ -47,7 +47,7 @@ func (f osFile) Datasync() error {
 // Preallocate reserves disk for the file's first bytes, where the file system can.
 func (f osFile) Preallocate(size int64) error {
 	for {
-		err := unix.Fallocate(int(f.Fd()), 0, 0, size) //nolint:gosec // a descriptor fits an int
+		err := unix.Fallocate(int(f.Fd()), 0, 0, size)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -129,7 +129,7 @@ func settle(path string, end uint64) error {
 		return fmt.Errorf("settle journal: %w", err)
 	}
 	st, err := f.Stat()
-	if err == nil && st.Size() > 0 && end < uint64(st.Size()) {
+	if err == nil && st.Size() > 0 && end < uint64(st.Size()) { //nolint:gosec // checked
 		err = f.Truncate(int64(end)) //nolint:gosec // smaller than the file
 	}
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {

@@ -64,13 +64,13 @@ func (r *reader) readings(k kind, f *fields, at Position) error {
 	if f.bad || count == 0 || count > maxChunk {
 		return fmt.Errorf("%w: readings", errMalformed)
 	}
-	if r.visit.Chunk == nil || r.visit.Want != nil && !r.visit.Want(collection, Position{at.File, at.Offset, uint32(count)}) { //nolint:gosec // bounded above
+	if r.visit.Chunk == nil || r.visit.Want != nil && !r.visit.Want(collection, Position{at.File, at.Offset, uint32(count)}) {
 		return nil
 	}
 	var rs []sensors.Reading
 	var err error
 	if k == kindColumns {
-		rs, err = r.columns.Decode(nil, f.b, uint32(count), math.MinInt64, math.MaxInt64, r.lookup) //nolint:gosec // bounded above
+		rs, err = r.columns.Decode(nil, f.b, uint32(count), math.MinInt64, math.MaxInt64, r.lookup)
 	} else {
 		rs, err = r.rows(f, count)
 	}

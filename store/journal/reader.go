@@ -57,6 +57,9 @@ func (r *reader) file(b []byte, headed bool) (uint64, error) {
 		// The header is durable before a record follows: without records the file was never begun.
 		if len(b) <= fileHeaderBytes || allZero(b[fileHeaderBytes:]) {
 			r.torn = !allZero(b)
+			if r.closed && r.end > fileHeaderBytes && len(r.damage) == 0 {
+				r.note(0, "the file is empty")
+			}
 			return 0, nil
 		}
 		r.note(0, "the file's header is damaged")
@@ -79,7 +82,7 @@ func (r *reader) file(b []byte, headed bool) (uint64, error) {
 func (r *reader) step(offset uint64) (uint64, error) {
 	k, body, size, err := parseRecord(r.b[offset:], r.number, offset)
 	if err != nil || k == kindGroup && !r.whole(offset, body, size) && !r.wasDurable(offset) {
-		return r.behind(offset), nil
+		return r.behind(offset), nil //nolint:nilerr // it tells whether that is damage
 	}
 	if k != kindGroup {
 		err = r.record(k, body, Position{File: r.number, Offset: offset})
@@ -168,6 +171,8 @@ func (r *reader) note(offset uint64, reason string) {
 func (r *reader) record(k kind, body []byte, at Position) error {
 	f := &fields{b: body}
 	switch k {
+	case kindGroup: // step reads it
+		return nil
 	case kindText:
 		return r.text(f)
 	case kindSeries:
