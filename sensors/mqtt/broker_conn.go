@@ -54,20 +54,22 @@ type brokerConn struct {
 	sendMax int           // the client's Receive Maximum; 0 = none
 
 	// Owned by the goroutine that reads.
-	in        []byte // in[start:end] was received and is not handled yet
-	start     int
-	end       int
-	pass      int // bytes of a packet that go to the server unchanged
-	grow      bool
-	refreshed time.Time
-	topics    topicCache
-	intake    intake
-	hash      xxhash.Digest
-	shadow    *mochi.Client // publishes in the client's name; nil until needed
-	will      *packets.Packet
-	willDelay time.Duration
-	resumed   bool // the session is older than the connection
-	switching bool // holds Broker.switching
+	in           []byte // in[start:end] was received and is not handled yet
+	start        int
+	end          int
+	pass         int // bytes of a packet that go to the server unchanged
+	grow         bool
+	refreshed    time.Time
+	topics       topicCache
+	intake       intake
+	hash         xxhash.Digest
+	shadow       *mochi.Client // publishes in the client's name; nil until needed
+	retainedFrom uint64        // encoded when the latest SUBSCRIBE came
+	retainedSent uint64        // messages queued because of it
+	will         *packets.Packet
+	willDelay    time.Duration
+	resumed      bool // the session is older than the connection
+	switching    bool // holds Broker.switching
 
 	pacing   pacing
 	draining atomic.Bool
@@ -83,6 +85,7 @@ type brokerConn struct {
 	queue       messageQueue // in order of arrival
 	inflight    int          // messages taken from free and not given back
 	free        []*inbound
+	encoded     uint64              // messages written to the client, or about to be
 	prev        *brokerConn         // the session's connection before, while it has messages in queue
 	sent        map[uint16]struct{} // QoS 1 and 2 on their way to a client that set a Receive Maximum
 }
@@ -160,8 +163,8 @@ func (c *brokerConn) nextBatch(last []byte) []byte {
 	for len(c.out) == 0 && !c.closed {
 		c.more.Wait()
 	}
-	// Acks of a commit group come in a burst, one after the other: let it end before the write.
-	for look, seen := 0, len(c.out); look < burstLooks && !c.closed; look++ {
+	// Acks of a commit group come in a burst, one after the other: let it end before the write if there may be more.
+	for look, seen := 0, len(c.out); look < burstLooks && !c.closed && c.queue.count > 0; look++ {
 		c.mu.Unlock()
 		runtime.Gosched()
 		c.mu.Lock()
@@ -206,6 +209,10 @@ func (c *brokerConn) awaitRoom() bool {
 func (c *brokerConn) awaitSend(qos byte, again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer func() {
+		c.encoded++
+		c.wakeWaiting()
+	}()
 	c.awaitLocked(func() bool {
 		if again {
 			return c.roomLocked()

@@ -28,7 +28,7 @@ func (h *brokerHook) Provides(method byte) bool {
 	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish,
 		mochi.OnSessionEstablished, mochi.OnDisconnect, mochi.OnClientExpired, mochi.OnPacketRead,
 		mochi.OnPacketEncode, mochi.OnPublish, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnUnsubscribed,
-		mochi.OnRetainedExpired, mochi.OnQosComplete:
+		mochi.OnRetainedExpired, mochi.OnQosComplete, mochi.OnRetainPublished:
 		return true
 	default:
 		return false
@@ -58,6 +58,13 @@ func (h *brokerHook) OnACLCheck(cl *mochi.Client, _ string, write bool) bool {
 		h.broker.awaitAcks(cl)
 	}
 	return true
+}
+
+// OnRetainPublished is called when a retained message was queued for the client, in the goroutine that reads for it.
+func (h *brokerHook) OnRetainPublished(cl *mochi.Client, _ packets.Packet) {
+	if c, ok := connOf(cl); ok {
+		c.paceRetained()
+	}
 }
 
 // OnQosComplete is called after the client's last ack of a message.
@@ -143,6 +150,7 @@ func (h *brokerHook) OnPublish(_ *mochi.Client, pk packets.Packet) (packets.Pack
 func (h *brokerHook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
 	if c, ok := connOf(cl); ok {
 		c.occupy()
+		c.beginRetained()
 	}
 	have := cl.State.Subscriptions.Len()
 	for i := range pk.Filters {

@@ -9,11 +9,12 @@ import (
 )
 
 const (
-	maxQueued    = 1000                   // messages of QoS 1 and 2 that one subscriber has not acknowledged; more are dropped
-	paceOnce     = 250 * time.Millisecond // that one message waits for one subscriber
-	paceCredit   = time.Second            // that messages may wait for subscribers in one go
-	paceShare    = 10                     // of the time, one part in so many is what they may wait in the long run
-	caughtUpWith = maxQueued / 2          // messages not acknowledged, at which a subscriber that was given up is waited for again
+	maxQueued     = 1000                   // messages of QoS 1 and 2 that one subscriber has not acknowledged; more are dropped
+	paceOnce      = 250 * time.Millisecond // that one message waits for one subscriber
+	paceCredit    = time.Second            // that messages may wait for subscribers in one go
+	paceShare     = 10                     // of the time, one part in so many is what they may wait in the long run
+	retainedAhead = 500                    // retained messages that are queued for a new subscriber before it has read those before
+	caughtUpWith  = maxQueued / 2          // messages not acknowledged, at which a subscriber that was given up is waited for again
 )
 
 // pace is for how long publishers may yet wait for subscribers.
@@ -102,4 +103,30 @@ func (c *brokerConn) wakePaced() {
 func (c *brokerConn) occupy() {
 	c.pacing.busy.Store(true)
 	c.wakePaced()
+}
+
+// beginRetained is called before the retained messages of a SUBSCRIBE are queued.
+func (c *brokerConn) beginRetained() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retainedFrom, c.retainedSent = c.encoded, 0
+}
+
+// paceRetained is called after each of them. There may be more than the client's queue holds: it waits for the client to
+// read them.
+func (c *brokerConn) paceRetained() {
+	if c.retainedSent++; c.retainedSent%retainedAhead != 0 {
+		return
+	}
+	late := false
+	timer := time.AfterFunc(paceCredit, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		late = true
+		c.room.Broadcast()
+	})
+	defer timer.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.awaitLocked(func() bool { return late || c.encoded+retainedAhead >= c.retainedFrom+c.retainedSent })
 }

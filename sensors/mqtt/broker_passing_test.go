@@ -229,6 +229,25 @@ func TestBroker_retains(t *testing.T) {
 	none(t, later.messages, "a retained message that was removed")
 }
 
+func TestBroker_sendsAllRetainedMessages(t *testing.T) {
+	f := startBroker(t, mqtttest.NewSink(1, true), nil)
+	c := f.dial(t, "a", nil)
+	const count = 5000
+	for i := range count {
+		m := mqtttest.Message{Topic: "elsewhere/" + strconv.Itoa(i), Payload: []byte("1"), Retain: true}
+		if err := c.SendRaw(mqtttest.AppendPublish(nil, m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publishNow(t, c, "elsewhere", "last", 1)
+	receive(t, c.acks, "the ack")
+	listener := f.dial(t, "l", nil)
+	subscribe(t, listener, "elsewhere/+", 1)
+	for range count {
+		receive(t, listener.messages, "a retained message")
+	}
+}
+
 func TestRetained_isBounded(t *testing.T) {
 	var r retained
 	for i := range maxRetained {
