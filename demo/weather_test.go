@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/skerry-edge/skerry/sensors/serial/pty"
+	"github.com/skerry-edge/skerry/sensors/pty"
 )
 
 const deadline = 20 * time.Second

@@ -17,7 +17,6 @@ import (
 	"github.com/skerry-edge/skerry/agent/config"
 	"github.com/skerry-edge/skerry/configs"
 	"github.com/skerry-edge/skerry/demo"
-	"github.com/skerry-edge/skerry/sensors/serial/pty"
 )
 
 const (
@@ -82,15 +81,15 @@ func runDemo(ctx context.Context, dir string, lasts time.Duration, out io.Writer
 	if err != nil {
 		return fmt.Errorf("find folder: %w", err)
 	}
-	line, err := pty.Open()
+	cfg, err := prepareDemo(dir)
+	if err != nil {
+		return err
+	}
+	line, err := demo.OpenLine(filepath.Join(dir, demoSerial))
 	if err != nil {
 		return fmt.Errorf("open a serial line: %w", err)
 	}
 	defer func() { err = errors.Join(err, line.Close()) }()
-	cfg, err := prepareDemo(dir, line)
-	if err != nil {
-		return err
-	}
 	logFile, err := os.OpenFile(filepath.Join(dir, demoLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
@@ -118,22 +117,18 @@ func runDemo(ctx context.Context, dir string, lasts time.Duration, out io.Writer
 }
 
 // prepareDemo lays out dir as init does, and adds the demo's sources.
-func prepareDemo(dir string, line *pty.Pair) (*config.Config, error) {
+func prepareDemo(dir string) (*config.Config, error) {
 	file := filepath.Join(dir, config.FileName)
 	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
 		if _, err := makeGateway(dir, "demo"); err != nil {
 			return nil, err
 		}
 	}
-	device := filepath.Join(dir, demoSerial)
-	if err := line.Link(device); err != nil {
-		return nil, fmt.Errorf("name the serial line: %w", err)
-	}
 	dropIns := filepath.Join(dir, "skerry.d")
 	if err := os.MkdirAll(dropIns, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dropIns, "demo.toml"), configs.Demo(device), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dropIns, "demo.toml"), configs.Demo(filepath.Join(dir, demoSerial)), 0o600); err != nil {
 		return nil, fmt.Errorf("write configuration: %w", err)
 	}
 	cfg, _, err := config.Load(file)
@@ -144,7 +139,7 @@ func prepareDemo(dir string, line *pty.Pair) (*config.Config, error) {
 type demonstration struct {
 	agent *agent.Agent
 	dir   string
-	line  *pty.Pair
+	line  *demo.Line
 	out   io.Writer
 	log   *slog.Logger
 }
@@ -152,7 +147,7 @@ type demonstration struct {
 // run runs gateway, sensors and view until ctx ends. The gateway stops last, so that nothing is cut short.
 func (d *demonstration) run(ctx context.Context) error {
 	sensors, err := demo.New(demo.Config{
-		Device: d.line.Far, Broker: d.agent.BrokerAddr().String(), Meters: demoMeters, Rate: demoRate,
+		Device: d.line.Far(), Broker: d.agent.BrokerAddr().String(), Meters: demoMeters, Rate: demoRate,
 		Seed: uint64(os.Getpid()), Log: d.log, //nolint:gosec // any number will do
 	})
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/skerry-edge/skerry/sensors"
-	"github.com/skerry-edge/skerry/sensors/serial/pty"
+	"github.com/skerry-edge/skerry/sensors/pty"
 	"github.com/skerry-edge/skerry/sensors/serial/serialtest"
 )
 

@@ -29,9 +29,9 @@ func devicePath(device string) string {
 	return filepath.Join(byIDFolder, device)
 }
 
-// node is what can be seen of a device's node without opening it. Two looks that are equal give no
+// sight is what can be seen of a device's node without opening it. Two looks that are equal give no
 // reason to try again.
-type node struct {
+type sight struct {
 	there    bool
 	device   uint64
 	inode    uint64
@@ -39,20 +39,20 @@ type node struct {
 	uid, gid uint32
 }
 
-func lookAt(path string) node {
+func lookAt(path string) sight {
 	info, err := os.Stat(path)
 	if err != nil {
-		return node{}
+		return sight{}
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return node{there: true}
+		return sight{there: true}
 	}
-	return node{there: true, device: stat.Rdev, inode: stat.Ino, mode: info.Mode(), uid: stat.Uid, gid: stat.Gid}
+	return sight{there: true, device: stat.Rdev, inode: stat.Ino, mode: info.Mode(), uid: stat.Uid, gid: stat.Gid}
 }
 
 // pause waits until d has passed, the node at path is no longer as seen, or ctx ends.
-func pause(ctx context.Context, path string, seen node, d time.Duration) {
+func pause(ctx context.Context, path string, seen sight, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	look := time.NewTicker(lookEvery)

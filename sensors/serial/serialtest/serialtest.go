@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/skerry-edge/skerry/sensors/serial/pty"
+	"github.com/skerry-edge/skerry/sensors/pty"
 )
 
 // WriteTimeout is how long Write waits for a reader that does not read.
