@@ -191,6 +191,29 @@ func TestBroker_queuesForASubscriberThatIsAway(t *testing.T) {
 	}
 }
 
+func TestBroker_sharesSubscriptions(t *testing.T) {
+	sink := mqtttest.NewSink(1, true)
+	f := startBroker(t, sink, nil)
+	one, two, c := f.dial(t, "one", nil), f.dial(t, "two", nil), f.dial(t, "a", nil)
+	for _, l := range []*testClient{one, two} {
+		subscribe(t, l, "$share/group/site/#", 1)
+	}
+	for range 100 {
+		publishNow(t, c, "site/one", "1", 1)
+		receive(t, c.acks, "the ack")
+	}
+	for range 100 {
+		select {
+		case <-one.messages:
+		case <-two.messages:
+		case <-within(t).Done():
+			t.Fatal("a message is missing")
+		}
+	}
+	none(t, one.messages, "a message twice")
+	none(t, two.messages, "a message twice")
+}
+
 func TestBroker_retains(t *testing.T) {
 	sink := mqtttest.NewSink(100, false)
 	f := startBroker(t, sink, nil)
