@@ -48,7 +48,7 @@ func Load(path string) (*Config, []Fault, error) {
 	}
 	l := loader{dir: dir, lookup: os.LookupEnv, stat: os.Stat, hostname: HostName()}
 	for _, name := range append([]string{path}, names...) {
-		text, err := os.ReadFile(name) //nolint:gosec // the user names the configuration
+		text, err := os.ReadFile(name)
 		if err != nil {
 			return nil, nil, &FileError{Path: name, Err: err}
 		}

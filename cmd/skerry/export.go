@@ -9,7 +9,6 @@ import (
 
 	"github.com/skerry-edge/skerry/agent/api"
 	"github.com/skerry-edge/skerry/export"
-	"github.com/skerry-edge/skerry/sensors"
 )
 
 func newExportCmd(p *place) *cobra.Command {
@@ -24,7 +23,7 @@ one that is there already is then replaced.`,
 		Example: `  skerry export climate --out climate.csv`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := sensors.CheckName(args[0]); err != nil {
+			if err := api.CheckName(args[0]); err != nil {
 				return usageError("", "collection: %w", err)
 			}
 			format, err := export.FormatOf(path)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/skerry-edge/skerry/agent/api"
 	"github.com/skerry-edge/skerry/demo"
-	"github.com/skerry-edge/skerry/sensors"
 )
 
 const (
@@ -27,7 +26,7 @@ func (d *demonstration) show(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	arrived := make(chan sensors.Row, 1024)
+	arrived := make(chan api.Row, 1024)
 	ended := make(chan error, 1)
 	go func() {
 		defer close(arrived)
@@ -42,7 +41,7 @@ func (d *demonstration) show(ctx context.Context) error {
 	return err
 }
 
-func forward(ctx context.Context, rows api.Rows, to chan<- sensors.Row) error {
+func forward(ctx context.Context, rows api.Rows, to chan<- api.Row) error {
 	for row, err := range rows.Seq {
 		if err != nil {
 			return err
@@ -57,7 +56,7 @@ func forward(ctx context.Context, rows api.Rows, to chan<- sensors.Row) error {
 }
 
 // draw draws until ctx ends.
-func (d *demonstration) draw(ctx context.Context, arrived <-chan sensors.Row) error {
+func (d *demonstration) draw(ctx context.Context, arrived <-chan api.Row) error {
 	view := demo.NewView(demoChart)
 	screen, onTerminal := terminalOf(d.out)
 	every := lineEvery

@@ -13,7 +13,6 @@ import (
 
 	"github.com/skerry-edge/skerry/agent/api"
 	"github.com/skerry-edge/skerry/export"
-	"github.com/skerry-edge/skerry/sensors"
 )
 
 // queryFlags are what the command line says of a query.
@@ -72,7 +71,7 @@ func formats() []string { return []string{"table", "json", "csv"} }
 // query checks the flags and makes a query of them.
 func (f *queryFlags) query(cmd *cobra.Command, collection string, now time.Time, zone *time.Location) (api.Query, error) {
 	q := api.Query{Collection: collection, Series: f.series, Limit: f.limit, Newest: f.newest, To: now.UnixNano()}
-	if err := sensors.CheckName(collection); err != nil {
+	if err := api.CheckName(collection); err != nil {
 		return q, usageError("", "collection: %w", err)
 	}
 	if f.format != "table" && f.format != "json" && f.format != "csv" {
@@ -100,7 +99,7 @@ func (f *queryFlags) query(cmd *cobra.Command, collection string, now time.Time,
 		if !ok || key == "" {
 			return q, usageError("for example: --tag room=cellar", "--tag %q: want k=v", text)
 		}
-		q.Tags = append(q.Tags, sensors.Tag{Key: key, Value: value})
+		q.Tags = append(q.Tags, api.Tag{Key: key, Value: value})
 	}
 	return q, nil
 }

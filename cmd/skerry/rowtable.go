@@ -7,7 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/skerry-edge/skerry/sensors"
+	"github.com/skerry-edge/skerry/agent/api"
 )
 
 // screenful is how many rows decide how wide a table's columns are.
@@ -34,15 +34,15 @@ type tableRow struct {
 }
 
 // newRowTable returns a table for a result, of which a screenful is looked at first.
-func newRowTable(out io.Writer, zone *time.Location, p sensors.Precision) *rowTable {
-	layout := "2006-01-02 15:04:05." + strings.Repeat("0", int(min(p, sensors.Nanoseconds))) + " MST"
+func newRowTable(out io.Writer, zone *time.Location, p api.Precision) *rowTable {
+	layout := "2006-01-02 15:04:05." + strings.Repeat("0", int(min(p, api.Nanoseconds))) + " MST"
 	t := &rowTable{out: out, zone: zone, layout: layout, limit: terminalWidth(out), hold: screenful}
 	t.widen(tableHead())
 	return t
 }
 
 // newLiveTable returns a table in which each row is written at once.
-func newLiveTable(out io.Writer, zone *time.Location, p sensors.Precision) *rowTable {
+func newLiveTable(out io.Writer, zone *time.Location, p api.Precision) *rowTable {
 	t := newRowTable(out, zone, p)
 	t.hold = 0
 	t.widths = [5]int{utf8.RuneCountInString(time.Now().In(zone).Format(t.layout)), 16, 10, 5, 0}
@@ -54,8 +54,8 @@ func tableHead() tableRow {
 }
 
 // add takes one row.
-func (t *rowTable) add(row *sensors.Row) error {
-	r := tableRow{number: row.Series.Type == sensors.Float || row.Series.Type == sensors.Int}
+func (t *rowTable) add(row *api.Row) error {
+	r := tableRow{number: row.Series.Type == api.Float || row.Series.Type == api.Int}
 	r.cells = [5]string{
 		time.Unix(0, row.Time).In(t.zone).Format(t.layout),
 		printable(row.Series.Name),
@@ -118,7 +118,7 @@ func (t *rowTable) write(r tableRow) error {
 }
 
 // tagsCell writes tags as k=v; a value in which a space or quote would mislead is quoted.
-func tagsCell(tags []sensors.Tag) string {
+func tagsCell(tags []api.Tag) string {
 	var b strings.Builder
 	for i, tag := range tags {
 		if i > 0 {

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skerry-edge/skerry/agent/api"
-	"github.com/skerry-edge/skerry/sensors"
 )
 
 func newStatusCmd(p *place) *cobra.Command {
@@ -83,8 +82,8 @@ func statusFacts(s api.Status, now time.Time) [][2]string {
 	}
 	facts = append(
 		facts,
-		[2]string{"ingest", fmt.Sprintf("%s decoded: %s stored, %s filtered, %s lost; %s under way",
-			amount(in.Decoded, "reading", "readings"), countText(in.Stored), countText(in.Filtered), countText(in.Lost), countText(underWay(in)))},
+		[2]string{"ingest", fmt.Sprintf("%s decoded: %s stored, %s filtered, %s lost, %s refused; %s under way",
+			amount(in.Decoded, "reading", "readings"), countText(in.Stored), countText(in.Filtered), countText(in.Lost), countText(in.Refused), countText(underWay(in)))},
 		[2]string{"commits", fmt.Sprintf("%s; %s not yet in a block", amount(in.Groups, "group", "groups"), amount(in.Unsealed, "reading", "readings"))},
 		[2]string{"store", fmt.Sprintf("%s with %s, journal %s", amount(s.Parts.Store.Blocks, "block", "blocks"),
 			amount(s.Parts.Store.Readings, "reading", "readings"), sizeText(s.Parts.Store.Journal))},
@@ -105,7 +104,7 @@ func underWay(in api.Ingest) uint64 {
 	return in.Decoded - done
 }
 
-func writeSources(b *strings.Builder, sources []sensors.SourceStatus, now time.Time) error {
+func writeSources(b *strings.Builder, sources []api.SourceStatus, now time.Time) error {
 	if len(sources) == 0 {
 		b.WriteString("\nno sources are configured\n")
 		return nil
@@ -140,7 +139,7 @@ func writeSources(b *strings.Builder, sources []sensors.SourceStatus, now time.T
 	return err
 }
 
-func rejected(s sensors.SourceStatus) uint64 {
+func rejected(s api.SourceStatus) uint64 {
 	var sum uint64
 	for _, n := range s.Rejected {
 		sum += n
@@ -149,8 +148,8 @@ func rejected(s sensors.SourceStatus) uint64 {
 }
 
 // writeRejected says why input was rejected, the most frequent reason first, with the latest of each.
-func writeRejected(b *strings.Builder, s sensors.SourceStatus) {
-	reasons := slices.SortedFunc(maps.Keys(s.Rejected), func(x, y sensors.Reason) int {
+func writeRejected(b *strings.Builder, s api.SourceStatus) {
+	reasons := slices.SortedFunc(maps.Keys(s.Rejected), func(x, y api.Reason) int {
 		return cmp.Or(cmp.Compare(s.Rejected[y], s.Rejected[x]), cmp.Compare(x, y))
 	})
 	for _, reason := range reasons {
@@ -158,7 +157,7 @@ func writeRejected(b *strings.Builder, s sensors.SourceStatus) {
 			continue
 		}
 		fmt.Fprintf(b, "%s: rejected %s for %s", printable(s.Name), amount(s.Rejected[reason], "input", "inputs"), printable(string(reason)))
-		if i := slices.IndexFunc(s.Samples, func(sample sensors.Sample) bool { return sample.Reason == reason }); i >= 0 {
+		if i := slices.IndexFunc(s.Samples, func(sample api.Sample) bool { return sample.Reason == reason }); i >= 0 {
 			sample := s.Samples[i]
 			fmt.Fprintf(b, "; the latest at %s: %s\n    %s", localTime(sample.Time), printable(sample.What), printable(sample.Bytes))
 		}
@@ -172,7 +171,7 @@ func writeQueues(b *strings.Builder, queues []api.Queue) error {
 	}
 	rows := make([][]string, 0, len(queues))
 	for _, q := range queues {
-		rows = append(rows, []string{printable(q.Name), countText(uint64(max(q.Length, 0))), countText(uint64(max(q.Capacity, 0))), countText(q.Dropped)})
+		rows = append(rows, []string{printable(q.Name), sizeText(uint64(max(q.Length, 0))), sizeText(uint64(max(q.Capacity, 0))), countText(q.Dropped)})
 	}
 	b.WriteByte('\n')
 	return writeTable(b, []column{{"QUEUE", false}, {"LENGTH", true}, {"CAPACITY", true}, {"DROPPED", true}}, rows)

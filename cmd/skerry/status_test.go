@@ -8,7 +8,6 @@ import (
 
 	"github.com/skerry-edge/skerry/agent/api"
 	"github.com/skerry-edge/skerry/agent/api/apitest"
-	"github.com/skerry-edge/skerry/sensors"
 )
 
 func TestStatus_golden(t *testing.T) {
@@ -18,11 +17,11 @@ func TestStatus_golden(t *testing.T) {
 	m.SetStatus(api.Status{
 		Name: "pump-house-3", Peer: "12D3KooWGate", Version: "v0.1.0", Started: now.Add(-50 * time.Hour), Folder: "/var/lib/skerry",
 		Parts: api.Parts{
-			Sources: []sensors.SourceStatus{
+			Sources: []api.SourceStatus{
 				{
 					Name: "meters", Kind: "mqtt", State: "connected", Since: now.Add(-90 * time.Minute), Offered: 1500, Decoded: 1480,
-					Rejected: map[sensors.Reason]uint64{sensors.ReasonSyntax: 1, sensors.ReasonTime: 12, sensors.ReasonValue: 0}, Repeats: 7, Readings: 2960, Bytes: 91_234,
-					Samples: []sensors.Sample{{Reason: sensors.ReasonTime, What: "ts: missing", Bytes: `{\"v\": 1}`, Time: now.Add(-time.Minute)}},
+					Rejected: map[api.Reason]uint64{"syntax": 1, "time": 12, "value": 0}, Repeats: 7, Readings: 2960, Bytes: 91_234,
+					Samples: []api.Sample{{Reason: "time", What: "ts: missing", Bytes: `{\"v\": 1}`, Time: now.Add(-time.Minute)}},
 				},
 				{
 					Name: "weather", Kind: "serial", State: "retrying", Text: "open /dev/ttyUSB0: permission denied", Hint: "add the user to the group dialout",
@@ -30,10 +29,10 @@ func TestStatus_golden(t *testing.T) {
 				},
 			},
 			Broker: &api.Broker{Listen: "127.0.0.1:1883", Clients: 1, Messages: 1500, Acked: 1490, Passed: 3},
-			Ingest: api.Ingest{Decoded: 2960, Stored: 2900, Filtered: 50, Lost: 2, Groups: 800, Unsealed: 40},
+			Ingest: api.Ingest{Decoded: 2960, Stored: 2900, Filtered: 50, Lost: 2, Refused: 1, Groups: 800, Unsealed: 40},
 			Store:  api.Store{Format: 1, Blocks: 1, Readings: 2860, Journal: 8 << 20},
 		},
-		Queues: []api.Queue{{Name: "offered", Length: 3, Capacity: 65_536, Dropped: 2}},
+		Queues: []api.Queue{{Name: "offered", Length: 30, Capacity: 6 << 20, Dropped: 2}},
 		Disk:   api.Disk{Used: 12_345_678, Free: 999},
 		Clock:  api.Clock{Time: now, Quality: "unsynced"},
 		Memory: api.Memory{Anonymous: 21_000_000, Resident: 80_100_000},
@@ -50,7 +49,7 @@ clock     2026-08-20 14:00:00 CEST, unsynced
 folder    /var/lib/skerry
 disk      12.3 MB used, 999 B free
 memory    21.0 MB own, 80.1 MB with mapped files
-ingest    2,960 readings decoded: 2,900 stored, 50 filtered, 2 lost; 8 under way
+ingest    2,960 readings decoded: 2,900 stored, 50 filtered, 2 lost, 1 refused; 7 under way
 commits   800 groups; 40 readings not yet in a block
 store     1 block with 2,860 readings, journal 8.4 MB
 broker    127.0.0.1:1883, 1 client, 1,500 messages received, 1,490 acknowledged, 3 passed on
@@ -65,7 +64,7 @@ weather: open /dev/ttyUSB0: permission denied
     hint: add the user to the group dialout
 
 QUEUE    LENGTH  CAPACITY  DROPPED
-offered       3    65,536        2
+offered    30 B    6.3 MB        2
 `
 	if code != 0 || stderr != "" {
 		t.Errorf("exit code %d, stderr %q", code, stderr)

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/skerry-edge/skerry/agent/api"
-	"github.com/skerry-edge/skerry/sensors"
 )
 
 func newTailCmd(p *place) *cobra.Command {
@@ -20,7 +19,7 @@ func newTailCmd(p *place) *cobra.Command {
 		Short: "Print rows as they become durable, until Ctrl-C",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := sensors.CheckName(args[0]); err != nil {
+			if err := api.CheckName(args[0]); err != nil {
 				return usageError("", "collection: %w", err)
 			}
 			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {

@@ -19,7 +19,6 @@ import (
 
 	"github.com/skerry-edge/skerry/agent/api"
 	"github.com/skerry-edge/skerry/agent/api/apitest"
-	"github.com/skerry-edge/skerry/sensors"
 )
 
 // inSummer makes the local time zone CEST.
@@ -37,23 +36,23 @@ const viewTime = 1_787_227_200_123_000_000
 func viewRows(t *testing.T) *apitest.Memory {
 	t.Helper()
 	m := apitest.NewMemory(api.ID{Name: "pump-house-3", Peer: "12D3KooWGate", Fingerprint: "ab cd"})
-	m.Configure("climate", sensors.Milliseconds)
-	m.Configure("empty", sensors.Microseconds)
-	table := sensors.NewTable()
-	add := func(ns int64, s sensors.Series, num uint64, str string) {
+	m.Configure("climate", api.Milliseconds)
+	m.Configure("empty", api.Microseconds)
+	table := api.NewTable()
+	add := func(ns int64, s api.Series, num uint64, str string) {
 		series, err := table.Intern(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Add(t.Context(), "climate", []sensors.Reading{{Series: series, Time: ns, Num: num, Str: str}}); err != nil {
+		if err := m.Add(t.Context(), "climate", []api.Reading{{Series: series, Time: ns, Num: num, Str: str}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	cellar := []sensors.Tag{{Key: "room", Value: "wine cellar"}, {Key: "source", Value: "weather"}}
-	add(viewTime, sensors.Series{Name: "temp", Unit: "°C", Type: sensors.Float, Tags: cellar}, math.Float64bits(21.5), "")
-	add(viewTime+1e9, sensors.Series{Name: "pressure", Unit: "Pa", Type: sensors.Int, Tags: cellar[1:]}, 101_325, "")
-	add(viewTime+2e9, sensors.Series{Name: "door", Type: sensors.Bool}, 1, "")
-	add(viewTime+3e9, sensors.Series{Name: "say", Type: sensors.String}, 0, "\x1b[31mred")
+	cellar := []api.Tag{{Key: "room", Value: "wine cellar"}, {Key: "source", Value: "weather"}}
+	add(viewTime, api.Series{Name: "temp", Unit: "°C", Type: api.Float, Tags: cellar}, math.Float64bits(21.5), "")
+	add(viewTime+1e9, api.Series{Name: "pressure", Unit: "Pa", Type: api.Int, Tags: cellar[1:]}, 101_325, "")
+	add(viewTime+2e9, api.Series{Name: "door", Type: api.Bool}, 1, "")
+	add(viewTime+3e9, api.Series{Name: "say", Type: api.String}, 0, "\x1b[31mred")
 	return m
 }
 
@@ -244,8 +243,8 @@ func (c *closing) Write(b []byte) (int, error) {
 
 func TestQuery_closedPipe(t *testing.T) {
 	m := viewRows(t)
-	row := sensors.Reading{Series: &sensors.Series{Name: "x", Type: sensors.Float}, Time: viewTime}
-	many := make([]sensors.Reading, 5000)
+	row := api.Reading{Series: &api.Series{Name: "x", Type: api.Float}, Time: viewTime}
+	many := make([]api.Reading, 5000)
 	for i := range many {
 		many[i] = row
 	}
@@ -290,8 +289,8 @@ func TestTail_liveRows(t *testing.T) {
 		}
 	}
 	read("TIME                          SERIES                 VALUE  UNIT   TAGS\n")
-	series := &sensors.Series{Name: "temp", Unit: "°C", Type: sensors.Float, Tags: []sensors.Tag{{Key: "room", Value: "1"}}}
-	if err := m.Add(t.Context(), "climate", []sensors.Reading{{Series: series, Time: viewTime, Num: math.Float64bits(-3.25)}}); err != nil {
+	series := &api.Series{Name: "temp", Unit: "°C", Type: api.Float, Tags: []api.Tag{{Key: "room", Value: "1"}}}
+	if err := m.Add(t.Context(), "climate", []api.Reading{{Series: series, Time: viewTime, Num: math.Float64bits(-3.25)}}); err != nil {
 		t.Fatal(err)
 	}
 	read("2026-08-20 14:00:00.123 CEST  temp                   -3.25  °C     room=1\n")
