@@ -171,6 +171,7 @@ func (c *Client) stream(ctx context.Context, path string, params url.Values) (Ro
 func readRows(ctx context.Context, body io.Reader, yield func(sensors.Row, error) bool) {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLineBytes)
+	lines.Split(wholeLines)
 	table := sensors.NewTable()
 	for lines.Scan() {
 		line := lines.Bytes()
@@ -203,4 +204,15 @@ func readRows(ctx context.Context, body io.Reader, yield func(sensors.Row, error
 	case err != nil:
 		yield(sensors.Row{}, fmt.Errorf("%w: %w", ErrBrokenOff, err))
 	}
+}
+
+// wholeLines splits into lines; one without an end was cut off.
+func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if end := bytes.IndexByte(data, '\n'); end >= 0 {
+		return end + 1, data[:end], nil
+	}
+	if atEOF && len(data) > 0 {
+		return 0, nil, io.ErrUnexpectedEOF
+	}
+	return 0, nil, nil
 }
