@@ -71,9 +71,7 @@ func (p *place) takesConfig(cmd *cobra.Command) {
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{"toml"}, cobra.ShellCompDirectiveFilterFileExt
 	}
-	p.addDirFlag(cmd)
-	p.addConfigFlag(cmd)
-	cmd.MarkFlagsMutuallyExclusive("dir", "config")
+	p.addFolderFlags(cmd)
 }
 
 // load reads the configuration that the argument names, else the flags.

@@ -34,9 +34,7 @@ people to compare. No agent is needed.`,
 		},
 	}
 	addJSONFlag(cmd, &asJSON)
-	p.addDirFlag(cmd)
-	p.addConfigFlag(cmd)
-	cmd.MarkFlagsMutuallyExclusive("dir", "config")
+	p.addFolderFlags(cmd)
 	return cmd
 }
 

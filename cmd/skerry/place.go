@@ -46,6 +46,13 @@ func (p *place) addConfigFlag(cmd *cobra.Command) {
 	_ = cmd.MarkFlagFilename("config", "toml") // fails only for a flag that does not exist
 }
 
+// addFolderFlags adds --dir and --config to a command that reads a gateway's files, agent or not.
+func (p *place) addFolderFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.dir, "dir", "", "read the files of the gateway in the folder `DIR`")
+	_ = cmd.MarkFlagDirname("dir") // fails only for a flag that does not exist
+	p.addConfigFlag(cmd)
+}
+
 // backend opens what the flags name: the folder of --dir without an agent, else the agent's socket. The caller closes it.
 // Nothing is dialled yet, so an agent that does not answer shows at the first request.
 func (p *place) backend(ctx context.Context) (backend api.Backend, closeFunc func() error, err error) {
@@ -88,6 +95,9 @@ var errNoConfig = errors.New("no configuration found")
 // configPath returns --config, else DIR/skerry.toml, else ./skerry.toml, else the packaged file. Only the last two are looked
 // for; when neither is there the error is errNoConfig with a hint.
 func (p *place) configPath() (string, error) {
+	if p.config != "" && p.dir != "" {
+		return "", usageError("leave one of them out", "--dir cannot be combined with --config")
+	}
 	if p.config != "" {
 		return p.config, nil
 	}

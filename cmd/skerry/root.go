@@ -20,10 +20,10 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var exit *exitError
 	if err != nil && !*started && !errors.As(err, &exit) {
-		err = usageError("see: skerry --help", "%w", err)
+		err = usageError("see: "+cmd.CommandPath()+" --help", "%w", err)
 	}
 	report(stderr, err)
 	return exitCode(err)
@@ -42,11 +42,13 @@ Start with:
     skerry demo                  a gateway with simulated sensors
     skerry init --dir DIR        make a gateway's folder
     skerry run --config FILE     run it`,
+		Version:       ownVersion().Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("skerry {{.Version}}\n")
 	p := &place{}
 	root.AddCommand(
 		newInitCmd(p),

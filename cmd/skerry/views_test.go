@@ -124,7 +124,7 @@ climate          1         4  yes       000000000000
 empty            0         0  yes       000000000000
 ok: no damage
 `, ""},
-		{"query", 2, "", "error: accepts 1 arg(s), received 0\nhint: see: skerry --help\n"},
+		{"query", 2, "", "error: accepts 1 arg(s), received 0\nhint: see: skerry query --help\n"},
 		{"query climate --format xml", 2, "", "error: --format \"xml\": unknown\nhint: want one of: table, json, csv\n"},
 		{"query climate --limit 0", 2, "", "error: --limit 0: want at least 1\nhint: leave --limit out for all rows\n"},
 		{"query climate --tag room", 2, "", "error: --tag \"room\": want k=v\nhint: for example: --tag room=cellar\n"},
