@@ -84,7 +84,7 @@ func (c *System) Mono() uint64 {
 // bootID returns the first half of the kernel's random id of this boot. Where the kernel does not tell, it is random: then every
 // start of the program counts as a boot, which is true as far as anyone can know.
 func bootID(path string) (id [8]byte) {
-	text, err := os.ReadFile(path) //nolint:gosec // a file of the kernel
+	text, err := os.ReadFile(path)
 	if err == nil {
 		raw, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(string(text)), "-", ""))
 		if err == nil && len(raw) == 16 {

@@ -37,7 +37,7 @@ func (e *FileError) Hint() string { return e.hint }
 // Load reads the key file at path. A file that others may read or write is refused with a *FileError, and so is one that
 // is no Ed25519 key; a missing one is fs.ErrNotExist. The name is the caller's to set.
 func Load(path string) (*Identity, error) {
-	f, err := os.Open(path) //nolint:gosec // the configuration names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open key file: %w", err)
 	}
@@ -132,7 +132,7 @@ func linkError(path string, err error) error {
 }
 
 func syncFolder(path string) error {
-	d, err := os.Open(path) //nolint:gosec // the folder of a file that was just made
+	d, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("open folder: %w", err)
 	}
