@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -106,8 +108,7 @@ func TestRow_AppendJSON_values(t *testing.T) {
 }
 
 func TestAppendTime_likeTheLibrary(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := drawSeed(t)
 	random := rand.New(rand.NewPCG(seed, 0))
 	times := []int64{0, -1, 1, math.MaxInt64, math.MinInt64, time.Date(2000, 2, 29, 23, 59, 59, 999999999, time.UTC).UnixNano(), time.Date(2100, 3, 1, 0, 0, 0, 0, time.UTC).UnixNano() - 1}
 	for range 20000 {
@@ -128,8 +129,7 @@ func TestAppendTime_likeTheLibrary(t *testing.T) {
 }
 
 func TestParseRow_keepsTheText(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := drawSeed(t)
 	random := rand.New(rand.NewPCG(seed, 0))
 	table, client := NewTable(), NewTable()
 	for i := range 5000 {
@@ -232,4 +232,18 @@ func BenchmarkParseRow(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// drawSeed returns the seed of a random test: SKERRY_SEED replays one that was logged.
+func drawSeed(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("SKERRY_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("SKERRY_SEED=%d", seed)
+	return seed
 }

@@ -2,6 +2,8 @@ package mqtt
 
 import (
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,8 +35,7 @@ func TestClientAcks_waitsForWhatCameBefore(t *testing.T) {
 }
 
 func TestClientAcks_keepsOrderOverManyRandomSettlements(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := drawSeed(t)
 	random := rand.New(rand.NewPCG(seed, 1))
 	a := newClientAcks()
 	var open []uint64
@@ -90,4 +91,18 @@ func TestClientAcks_boundsWhatWaits(t *testing.T) {
 	if diff := cmp.Diff([]byte{0x50, 2, 0, 5}, a.swap(nil)); diff != "" {
 		t.Errorf("due (-want +got):\n%s", diff)
 	}
+}
+
+// drawSeed returns the seed of a random test: SKERRY_SEED replays one that was logged.
+func drawSeed(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("SKERRY_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("SKERRY_SEED=%d", seed)
+	return seed
 }

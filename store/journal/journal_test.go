@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -171,8 +172,7 @@ func (r *rig) batch(rng *rand.Rand, collection string, n int) sensors.Batch {
 
 func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := drawSeed(t)
 	return rand.New(rand.NewPCG(seed, 1))
 }
 
@@ -431,4 +431,18 @@ func TestPosition_Compare(t *testing.T) {
 			}
 		}
 	}
+}
+
+// drawSeed returns the seed of a random test: SKERRY_SEED replays one that was logged.
+func drawSeed(t *testing.T) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("SKERRY_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("SKERRY_SEED=%d", seed)
+	return seed
 }
