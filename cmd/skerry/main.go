@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,7 +14,10 @@ func main() {
 	// Writes to a closed pipe return EPIPE from here on, so that `skerry query … | head` ends quietly and an agent
 	// outlives the reader of its log.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := drainOnSignal(context.Background(), os.Stderr)
+	ctx, stop := drainOnSignal(context.Background(), func() {
+		_, _ = fmt.Fprintln(os.Stderr, "error: aborted by a second signal")
+		os.Exit(exitFailure)
+	})
 	code := execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -24,9 +26,9 @@ func main() {
 // errInterrupted is the cause of a context that a signal ended.
 var errInterrupted = errors.New("interrupted")
 
-// drainOnSignal returns a context that ends at the first SIGINT or SIGTERM; the second one aborts the program. stop
+// drainOnSignal returns a context that ends at the first SIGINT or SIGTERM; at the second one abort is called. stop
 // waits for the goroutine that watches.
-func drainOnSignal(parent context.Context, stderr io.Writer) (draining context.Context, stop func()) {
+func drainOnSignal(parent context.Context, abort func()) (draining context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
@@ -40,8 +42,7 @@ func drainOnSignal(parent context.Context, stderr io.Writer) (draining context.C
 			case <-signals:
 			}
 			if ctx.Err() != nil {
-				_, _ = fmt.Fprintln(stderr, "error: aborted by a second signal")
-				os.Exit(exitFailure)
+				abort()
 			}
 			cancel(errInterrupted)
 		}
