@@ -107,13 +107,14 @@ func (g *Gateway) Launch(ctx context.Context, group *machine.Cgroup) error {
 		line = group.Wrap(line...)
 	}
 	g.log.Reset()
-	g.cmd = exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // the program to measure
-	g.cmd.Stderr = g.log
-	if err := g.cmd.Start(); err != nil {
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // the program to measure
+	cmd.Stderr = g.log
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start gateway: %w", err)
 	}
-	g.exited = make(chan error, 1)
-	go func(cmd *exec.Cmd) { g.exited <- cmd.Wait() }(g.cmd)
+	exited := make(chan error, 1)
+	g.cmd, g.exited = cmd, exited
+	go func() { exited <- cmd.Wait() }()
 	return nil
 }
 
@@ -180,8 +181,11 @@ func (g *Gateway) end(s syscall.Signal) error {
 	return nil
 }
 
+// PID returns the running agent's process id.
+func (g *Gateway) PID() int { return g.cmd.Process.Pid }
+
 // Process returns what the kernel counts of the running agent.
-func (g *Gateway) Process() (machine.Process, error) { return machine.ProcessOf(g.cmd.Process.Pid) }
+func (g *Gateway) Process() (machine.Process, error) { return machine.ProcessOf(g.PID()) }
 
 // Log returns what the agent wrote since its start. The agent must have ended.
 func (g *Gateway) Log() string { return g.log.String() }

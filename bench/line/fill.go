@@ -2,8 +2,6 @@ package line
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
 
 	"github.com/skerry-edge/skerry/crdt/columns/columnstest"
 	"github.com/skerry-edge/skerry/sensors"
@@ -35,38 +33,38 @@ func Chunk(table *sensors.Table, from, n int) []sensors.Reading {
 	return rs
 }
 
-// Fill puts the readings from the from-th to before the to-th into the line, as fast as its queue takes them,
-// and returns when all are durable.
+// Fill puts the readings from the from-th to before the to-th into the line, and returns when all are durable.
 func (l *Line) Fill(ctx context.Context, from, to int) error {
-	var failed atomic.Pointer[error]
-	last := make(chan struct{})
 	for from < to {
 		rs := Chunk(l.Table, from, to-from)
 		from += len(rs)
-		for len(rs) > 0 {
-			n := min(len(rs), offers)
-			end := from == to && n == len(rs)
-			done := func(err error) {
-				if err != nil {
-					failed.Store(&err)
-				}
-				if end {
-					close(last)
-				}
-			}
-			if err := l.Send(ctx, rs[:n:n], done); err != nil {
-				return err
-			}
-			rs = rs[n:]
+		if err := l.Put(ctx, rs); err != nil {
+			return err
 		}
 	}
-	select {
-	case <-last:
-	case <-ctx.Done():
-		return ctx.Err()
+	return nil
+}
+
+// Put puts readings into the line as fast as its queue takes them, and returns when all are durable.
+func (l *Line) Put(ctx context.Context, rs []sensors.Reading) error {
+	batches := (len(rs) + offers - 1) / offers
+	done := make(chan error, batches)
+	for len(rs) > 0 {
+		n := min(len(rs), offers)
+		if err := l.Send(ctx, rs[:n:n], func(err error) { done <- err }); err != nil {
+			return err
+		}
+		rs = rs[n:]
 	}
-	if err := failed.Load(); err != nil {
-		return errors.Join(*err)
+	for range batches {
+		select {
+		case err := <-done:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return nil
 }

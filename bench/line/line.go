@@ -35,8 +35,37 @@ type Line struct {
 	Pipe  *ingest.Pipeline
 	Table *sensors.Table
 
+	sums   *sums
 	cancel context.CancelFunc
 	done   chan error
+}
+
+// Sealed says what went into blocks.
+type Sealed struct {
+	Blocks  uint64 // of data
+	Payload uint64 // bytes of them
+	Raw     uint64 // bytes of these blocks
+	Other   uint64 // bytes of opening blocks and of the meta feed
+}
+
+// sums is the store, and counts what is sealed. The pipeline's sealer owns the sums until it has ended.
+type sums struct {
+	*store.DB
+	Sealed
+}
+
+// Seal implements ingest.Store.
+func (s *sums) Seal(collection string, blocks []*crdt.Block, readings, losses int) error {
+	for _, b := range blocks {
+		if b.Codec != crdt.CodecColumns {
+			s.Other += uint64(len(b.Raw))
+			continue
+		}
+		s.Blocks++
+		s.Payload += uint64(len(b.Payload))
+		s.Raw += uint64(len(b.Raw))
+	}
+	return s.DB.Seal(collection, blocks, readings, losses)
 }
 
 // Open opens the store and starts the pipeline, which works until Close.
@@ -59,7 +88,8 @@ func Open(ctx context.Context, o Options) (*Line, error) {
 		return nil, errors.Join(err, l.DB.Close())
 	}
 	clock := func() (time.Time, bool) { return time.Now(), true }
-	l.Pipe = ingest.New(ingest.Config{}, l.DB, []*ingest.Collection{c}, clock, log)
+	l.sums = &sums{DB: l.DB}
+	l.Pipe = ingest.New(ingest.Config{}, l.sums, []*ingest.Collection{c}, clock, log)
 	ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	go func() { l.done <- l.Pipe.Run(ctx) }()
 	return l, nil
@@ -102,6 +132,9 @@ func (l *Line) Add(ctx context.Context, rs []sensors.Reading, done chan error) e
 func (l *Line) Send(ctx context.Context, rs []sensors.Reading, done func(error)) error {
 	return l.Pipe.Add(ctx, sensors.Batch{Source: Source, Collection: Collection, Readings: rs}, done)
 }
+
+// Sealed returns what this Line sealed; valid after Close.
+func (l *Line) Sealed() Sealed { return l.sums.Sealed }
 
 // Close commits and seals everything, and closes the store.
 func (l *Line) Close() error {

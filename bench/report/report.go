@@ -22,34 +22,34 @@ type Row struct {
 	Met    *bool    `json:"met,omitempty"`
 }
 
-// Against returns the row with its figure's ratio to another one.
+// Against returns the row with its figure's ratio to another one; without, when that is zero.
 func (r Row) Against(of string, figure float64) Row {
-	ratio := math.NaN()
-	if figure != 0 {
-		ratio = r.Figure / figure
+	if figure == 0 {
+		return r
 	}
+	ratio := r.Figure / figure
 	r.Ratio, r.Of = &ratio, of
 	return r
 }
 
 // RatioAtLeast returns the row with a goal for its ratio, which Against has set.
 func (r Row) RatioAtLeast(goal float64) Row {
-	return r.goal(fmt.Sprintf("≥ %s ×", number(goal)), r.Ratio != nil && *r.Ratio >= goal)
+	return r.goal(fmt.Sprintf("≥ %s ×", Number(goal)), r.Ratio != nil && *r.Ratio >= goal)
 }
 
 // RatioAtMost is RatioAtLeast for what should be small.
 func (r Row) RatioAtMost(goal float64) Row {
-	return r.goal(fmt.Sprintf("≤ %s ×", number(goal)), r.Ratio != nil && *r.Ratio <= goal)
+	return r.goal(fmt.Sprintf("≤ %s ×", Number(goal)), r.Ratio != nil && *r.Ratio <= goal)
 }
 
 // AtLeast returns the row with a goal for its figure.
 func (r Row) AtLeast(goal float64) Row {
-	return r.goal(fmt.Sprintf("≥ %s %s", number(goal), r.Unit), r.Figure >= goal)
+	return r.goal(fmt.Sprintf("≥ %s %s", Number(goal), r.Unit), r.Figure >= goal)
 }
 
 // AtMost returns the row with a goal for its figure.
 func (r Row) AtMost(goal float64) Row {
-	return r.goal(fmt.Sprintf("≤ %s %s", number(goal), r.Unit), r.Figure <= goal)
+	return r.goal(fmt.Sprintf("≤ %s %s", Number(goal), r.Unit), r.Figure <= goal)
 }
 
 func (r Row) goal(text string, met bool) Row {
@@ -73,7 +73,7 @@ func Markdown(w io.Writer, rows []Row) error {
 func (r Row) String() string {
 	ratio, met := "", ""
 	if r.Ratio != nil {
-		ratio = fmt.Sprintf("%s × %s", number(*r.Ratio), r.Of)
+		ratio = fmt.Sprintf("%s × %s", Number(*r.Ratio), r.Of)
 	}
 	switch {
 	case r.Met != nil && *r.Met:
@@ -81,7 +81,7 @@ func (r Row) String() string {
 	case r.Met != nil:
 		met = "**no**"
 	}
-	return "| " + strings.Join([]string{r.Group + ": " + r.Name, r.How, number(r.Figure), r.Unit, ratio, r.Goal, met}, " | ") + " |"
+	return "| " + strings.Join([]string{r.Group + ": " + r.Name, r.How, Number(r.Figure), r.Unit, ratio, r.Goal, met}, " | ") + " |"
 }
 
 // JSON writes the rows one a line.
@@ -95,8 +95,8 @@ func JSON(w io.Writer, rows []Row) error {
 	return nil
 }
 
-// number writes three significant digits, and commas between thousands.
-func number(f float64) string {
+// Number writes three significant digits, and commas between thousands.
+func Number(f float64) string {
 	switch a := math.Abs(f); {
 	case f == 0:
 		return "0"

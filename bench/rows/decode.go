@@ -75,10 +75,11 @@ func decodeChild(ctx context.Context, t decodeTask) (a decodeAnswer, err error) 
 		}
 		table, keep = l.Table, func(rs []sensors.Reading) error { return l.Send(ctx, rs, done) }
 	}
-	decoder, err := jsonDecoder(table)
+	format, err := jsonFormat(table)
 	if err != nil {
 		return a, err
 	}
+	decoder := format.Decoder()
 	inputs := make([]sensors.Raw, decodeTopics)
 	messages := make([]*load.Message, decodeTopics)
 	for i := range inputs {
@@ -116,16 +117,13 @@ func decodeChild(ctx context.Context, t decodeTask) (a decodeAnswer, err error) 
 	return a, err
 }
 
-func jsonDecoder(table *sensors.Table) (sensors.Decoder, error) {
+// jsonFormat is that of the messages that load makes.
+func jsonFormat(table *sensors.Table) (*decode.Format, error) {
 	pattern, err := sensors.ParseTopicPattern("bench/{client}")
 	if err != nil {
 		return nil, err
 	}
 	c := decode.DefaultConfig()
 	c.Format, c.Time, c.TimeUnit = "json", "ts", "ms"
-	f, err := decode.New(c, line.Source, []sensors.TopicPattern{pattern}, sensors.Milliseconds, table)
-	if err != nil {
-		return nil, err
-	}
-	return f.Decoder(), nil
+	return decode.New(c, line.Source, []sensors.TopicPattern{pattern}, sensors.Milliseconds, table)
 }

@@ -36,8 +36,14 @@ type Group struct {
 func Groups() []Group {
 	return []Group{
 		{"qos1", (*Bench).qos1},
+		{"client", (*Bench).client},
 		{"ingest", (*Bench).ingest},
 		{"decode", (*Bench).decode},
+		{"disk", (*Bench).disk},
+		{"query", (*Bench).query},
+		{"memory", (*Bench).memory},
+		{"writes", (*Bench).writes},
+		{"growth", (*Bench).growth},
 	}
 }
 
@@ -46,8 +52,13 @@ func Children() map[string]child.Func {
 	return map[string]child.Func{
 		"counter": child.Server(rival.Counter),
 		"nats":    child.Server(rival.NATS),
+		"drain":   child.Worker(drainChild),
+		"count":   child.Worker(rival.Count),
 		"ingest":  child.Worker(ingestChild),
 		"decode":  child.Worker(decodeChild),
+		"fill":    child.Worker(fillChild),
+		"stuff":   child.Worker(stuffChild),
+		"grow":    child.Worker(growChild),
 	}
 }
 
