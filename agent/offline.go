@@ -43,7 +43,11 @@ func OpenOffline(_ context.Context, dir string) (*Offline, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(data); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+		err = fmt.Errorf("open store: %w", err)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &hinted{err, "this gateway has not run yet: skerry run --config " + filepath.Join(dir, config.FileName)}
+		}
+		return nil, explain(err)
 	}
 	if o.id, err = identity.Load(key); err != nil {
 		return nil, err
