@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
+	time.Local = time.FixedZone("CEST", 2*60*60) // for all tests, before any goroutine could read it
 	os.Exit(m.Run())
 }
 

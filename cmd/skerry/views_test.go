@@ -13,21 +13,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/skerry-edge/skerry/agent/api"
 	"github.com/skerry-edge/skerry/agent/api/apitest"
 )
-
-// inSummer makes the local time zone CEST.
-func inSummer(t *testing.T) {
-	t.Helper()
-	before := time.Local
-	time.Local = time.FixedZone("CEST", 2*60*60)
-	t.Cleanup(func() { time.Local = before })
-}
 
 // viewTime is the time of the first row: 2026-08-20T12:00:00.123Z.
 const viewTime = 1_787_227_200_123_000_000
@@ -89,7 +80,6 @@ func skerry(t *testing.T, args ...string) (code int, stdout, stderr string) {
 }
 
 func TestViews_golden(t *testing.T) {
-	inSummer(t)
 	socket := serveViews(t, viewRows(t))
 	for _, test := range []struct {
 		args           string
@@ -278,7 +268,6 @@ func startTail(t *testing.T, args ...string) (lines *bufio.Reader, stop func() (
 }
 
 func TestTail_liveRows(t *testing.T) {
-	inSummer(t)
 	m := viewRows(t)
 	socket := serveViews(t, m)
 	lines, stop := startTail(t, "climate", "--socket", socket)
