@@ -58,8 +58,12 @@ func (v *view) Collections(context.Context) ([]api.Collection, error) {
 
 // Query implements api.Backend.
 func (v *view) Query(ctx context.Context, q api.Query) (api.Rows, error) {
+	author, err := v.author(q.Author)
+	if err != nil {
+		return api.Rows{}, err
+	}
 	precision, seq, err := v.db.Query(ctx, store.Query{
-		Collection: q.Collection, From: q.From, To: q.To, Series: q.Series, Tags: q.Tags, Limit: q.Limit, Newest: q.Newest,
+		Collection: q.Collection, From: q.From, To: q.To, Series: q.Series, Tags: q.Tags, Author: author, Limit: q.Limit, Newest: q.Newest,
 	})
 	if errors.Is(err, store.ErrNoCollection) {
 		return v.empty(q.Collection)
@@ -68,6 +72,20 @@ func (v *view) Query(ctx context.Context, q api.Query) (api.Rows, error) {
 		return api.Rows{}, err
 	}
 	return api.Rows{Precision: precision, Seq: seq}, nil
+}
+
+// author returns the peer ID that a query's author means: one, or the name of this gateway.
+func (v *view) author(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	if name == v.name {
+		return v.id.PeerID(), nil
+	}
+	if _, err := crdt.ParseAuthor(name); err != nil {
+		return "", fmt.Errorf("%w: %q is neither a peer ID nor the name of this gateway", api.ErrNoAuthor, name)
+	}
+	return name, nil
 }
 
 // empty returns no rows for a collection that is configured and has none yet.

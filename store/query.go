@@ -24,6 +24,7 @@ type Query struct {
 	To         int64  // exclusive; 0: no end
 	Series     string // glob in which * matches any characters
 	Tags       []sensors.Tag
+	Author     string // a peer ID
 	Limit      int64 // rows; 0: all
 	Newest     bool  // newest first
 }
@@ -162,6 +163,9 @@ func (db *DB) snapshot(q Query, lenient bool) (*snapshot, error) {
 		}
 	}
 	author := db.author.String()
+	if !q.writtenBy(author) {
+		chunks = nil
+	}
 	for _, rs := range chunks {
 		s.tail = s.appendWanted(s.tail, rs, author, q.From, q.To)
 	}
@@ -212,6 +216,8 @@ func (s *snapshot) wanted(series *sensors.Series) bool {
 	}
 	return want
 }
+
+func (q *Query) writtenBy(author string) bool { return q.Author == "" || q.Author == author }
 
 func (q *Query) matches(s *sensors.Series) bool {
 	if q.Series != "" && !matchGlob(q.Series, s.Name) {

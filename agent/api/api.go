@@ -42,8 +42,9 @@ type Query struct {
 	To         int64  // exclusive; 0 = no end
 	Series     string // glob in which * matches any characters
 	Tags       []sensors.Tag
-	Limit      int64 // rows; 0 = all
-	Newest     bool  // newest first; otherwise oldest first
+	Author     string // a peer ID, or the name of this gateway
+	Limit      int64  // rows; 0 = all
+	Newest     bool   // newest first; otherwise oldest first
 }
 
 // ID is the gateway's identity.

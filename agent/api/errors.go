@@ -17,6 +17,8 @@ var (
 	ErrUnreachable = errors.New("agent not reachable")
 	// ErrNoCollection: the collection is neither stored nor configured. The error is a *NoCollectionError.
 	ErrNoCollection = errors.New("no such collection")
+	// ErrNoAuthor: a query names an author that is neither a peer ID nor a name known here.
+	ErrNoAuthor = errors.New("no such author")
 	// ErrSlowReader ends a tail whose reader did not keep up.
 	ErrSlowReader = errors.New("reader is too slow: rows were skipped")
 	// ErrStopping ends what was under way when the agent stopped.
@@ -95,6 +97,7 @@ type problem struct {
 const (
 	codeBadRequest   = "bad_request"
 	codeNoCollection = "no_collection"
+	codeNoAuthor     = "no_author"
 	codeSlowReader   = "slow_reader"
 	codeStopping     = "stopping"
 	codeBusy         = "busy"
@@ -113,6 +116,7 @@ type code struct {
 func codes() []code {
 	return []code{
 		{codeNoCollection, http.StatusNotFound, ErrNoCollection},
+		{codeNoAuthor, http.StatusNotFound, ErrNoAuthor},
 		{codeSlowReader, http.StatusServiceUnavailable, ErrSlowReader},
 		{codeStopping, http.StatusServiceUnavailable, ErrStopping},
 		{codeBusy, http.StatusServiceUnavailable, ErrBusy},

@@ -13,8 +13,9 @@ import (
 
 // Limits of a request's parameters.
 const (
-	maxGlobBytes = 1024
-	maxParams    = 64
+	maxGlobBytes   = 1024
+	maxAuthorBytes = 256
+	maxParams      = 64
 )
 
 // values returns q as the parameters of /v1/query.
@@ -31,6 +32,9 @@ func (q Query) values() url.Values {
 	}
 	for _, tag := range q.Tags {
 		v.Add("tag", tag.Key+"="+tag.Value)
+	}
+	if q.Author != "" {
+		v.Set("author", q.Author)
 	}
 	if q.Limit != 0 {
 		v.Set("limit", strconv.FormatInt(q.Limit, 10))
@@ -74,6 +78,9 @@ func parseQuery(v url.Values) (Query, error) {
 	}
 	if len(q.Series) > maxGlobBytes {
 		return Query{}, badRequest("parameter series: %d bytes, want at most %d", len(q.Series), maxGlobBytes)
+	}
+	if q.Author = v.Get("author"); len(q.Author) > maxAuthorBytes {
+		return Query{}, badRequest("parameter author: %d bytes, want at most %d", len(q.Author), maxAuthorBytes)
 	}
 	if q.From, err = parseInstant(v, "from"); err != nil {
 		return Query{}, err

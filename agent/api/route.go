@@ -44,7 +44,7 @@ func Routes() []Route {
 }
 
 func queryParams() []string {
-	return []string{"collection", "from", "to", "series", "tag", "limit", "newest"}
+	return []string{"collection", "from", "to", "series", "tag", "author", "limit", "newest"}
 }
 
 // answer makes a handler of a question that has one JSON answer.

@@ -17,7 +17,7 @@ import (
 
 // queryFlags are what the command line says of a query.
 type queryFlags struct {
-	from, to, series, format string
+	from, to, series, author, format string
 	tags                     []string
 	limit                    int64
 	newest                   bool
@@ -57,6 +57,7 @@ In GLOB, * matches any characters. Tables show local time; JSON and CSV are UTC.
 	f.StringVar(&flags.to, "to", "", "last time `T`, exclusive (default: now)")
 	f.StringVar(&flags.series, "series", "", "only series whose name matches `GLOB`")
 	f.StringArrayVar(&flags.tags, "tag", nil, "only series with the tag `k=v`; may be given several times")
+	f.StringVar(&flags.author, "author", "", "only rows written by the gateway with this `NAME|KEY`: its name or peer ID")
 	f.Int64Var(&flags.limit, "limit", 0, "at most `N` rows (default: all)")
 	f.BoolVar(&flags.newest, "newest", false, "newest first")
 	f.StringVar(&flags.format, "format", "table", "print `FORMAT`: table, json or csv")
@@ -70,7 +71,7 @@ func formats() []string { return []string{"table", "json", "csv"} }
 
 // query checks the flags and makes a query of them.
 func (f *queryFlags) query(cmd *cobra.Command, collection string, now time.Time, zone *time.Location) (api.Query, error) {
-	q := api.Query{Collection: collection, Series: f.series, Limit: f.limit, Newest: f.newest, To: now.UnixNano()}
+	q := api.Query{Collection: collection, Series: f.series, Author: f.author, Limit: f.limit, Newest: f.newest, To: now.UnixNano()}
 	if err := api.CheckName(collection); err != nil {
 		return q, usageError("", "collection: %w", err)
 	}

@@ -171,6 +171,9 @@ func (m *Memory) Query(ctx context.Context, q api.Query) (api.Rows, error) {
 	if err != nil {
 		return api.Rows{}, err
 	}
+	if q.Author, err = m.author(q.Author); err != nil {
+		return api.Rows{}, err
+	}
 	rows := slices.DeleteFunc(slices.Clone(c.rows), func(row sensors.Row) bool { return !selects(q, row) })
 	if q.Newest {
 		slices.Reverse(rows)
@@ -191,8 +194,22 @@ func (m *Memory) Query(ctx context.Context, q api.Query) (api.Rows, error) {
 	}}, nil
 }
 
+// author returns the peer ID that a query's author means.
+func (m *Memory) author(name string) (string, error) {
+	switch {
+	case name == m.id.Name:
+		return m.id.Peer, nil
+	case name == "" || strings.HasPrefix(name, "12D3KooW"):
+		return name, nil
+	}
+	return "", fmt.Errorf("%w: %q", api.ErrNoAuthor, name)
+}
+
 func selects(q api.Query, row sensors.Row) bool {
 	if row.Time < q.From || q.To != 0 && row.Time >= q.To || q.Series != "" && !matches(q.Series, row.Series.Name) {
+		return false
+	}
+	if q.Author != "" && q.Author != row.Author {
 		return false
 	}
 	for _, tag := range q.Tags {

@@ -43,6 +43,7 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 		{"queryOrder", checkQueryOrder},
 		{"queryRandom", checkQueryRandom},
 		{"queryValues", checkQueryValues},
+		{"queryAuthor", checkQueryAuthor},
 		{"queryMany", checkQueryMany},
 		{"queryConcurrent", checkQueryConcurrent},
 		{"queryStops", checkQueryStops},

@@ -92,6 +92,24 @@ func checkQueryRandom(t *testing.T, s Subject) {
 	}
 }
 
+func checkQueryAuthor(t *testing.T, s Subject) {
+	t.Helper()
+	id, err := s.Backend.ID(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.add(t, s.reading(t, sensors.Series{Name: "temp"}, time.Date(2026, 8, 20, 12, 0, 0, 0, time.UTC).UnixNano(), 1.5))
+	const other = "12D3KooWEimjYo2D9tz8vm2oHz2URerudrDEfH7rLHmpR9pV3iff"
+	for author, want := range map[string]int{"": 1, id.Peer: 1, id.Name: 1, other: 0} {
+		if got := s.lines(t, api.Query{Collection: s.Collection, Author: author}); len(got) != want {
+			t.Errorf("author %q: %d rows, want %d", author, len(got), want)
+		}
+	}
+	if _, err := s.Backend.Query(t.Context(), api.Query{Collection: s.Collection, Author: "nobody"}); !errors.Is(err, api.ErrNoAuthor) {
+		t.Errorf("author nobody: %v, want ErrNoAuthor", err)
+	}
+}
+
 // chunks cuts readings into parts, in random order.
 func chunks(random *rand.Rand, readings []sensors.Reading) [][]sensors.Reading {
 	parts := slices.Collect(slices.Chunk(readings, 37))
