@@ -38,7 +38,7 @@ func profile(dir string, log badger.Logger) badger.Options {
 		WithDetectConflicts(false).
 		WithMetricsEnabled(false).
 		WithNumVersionsToKeep(1).
-		WithChecksumVerificationMode(options.OnTableAndBlockRead).
+		WithChecksumVerificationMode(options.OnBlockRead). // checkTables does the tables
 		WithVerifyValueChecksum(true).
 		WithLogger(log)
 }
@@ -59,6 +59,16 @@ func openBadger(dir string, log *badgerLog) (*badger.DB, error) {
 		}
 		if removed > 0 {
 			log.log.Warn("removed empty database files left by a crash", "count", removed)
+		}
+		if err := checkTables(dir, profile(dir, log)); err != nil {
+			return nil, err
+		}
+		damaged, err := guardValueLog(dir)
+		if err != nil {
+			return nil, err
+		}
+		if damaged {
+			log.log.Error("the newest value log file is damaged; it is kept")
 		}
 		if db, err = openGuarded(profile(dir, log)); err == nil {
 			return db, nil

@@ -197,6 +197,7 @@ func (w *walk) estimate(from, to int64) float64 {
 // load adds the blocks of a segment that overlap what is left.
 func (w *walk) load(p placedSegment) error {
 	prefix := segmentKey(keyTimes, w.number, p.segment)
+	var blocks, readings uint64
 	err := scan(w.txn, prefix, func(k, v []byte) error {
 		seg, feed, seq, ok := parseBlockKey(k)
 		if !ok {
@@ -207,14 +208,22 @@ func (w *walk) load(p placedSegment) error {
 			return fmt.Errorf("time index row %q: %w", k, err)
 		}
 		for _, t := range entries {
+			blocks++
+			readings += uint64(t.count)
+			if f := w.feeds[feed]; f != nil && !w.q.writtenBy(f.author) {
+				continue
+			}
 			if t.last >= w.lo && t.first < w.hi {
 				w.refs = append(w.refs, ref{t, seg, feed})
 			}
 		}
 		return nil
 	})
+	if err == nil && (blocks != p.Blocks || readings != p.Readings) { // Badger leaves out what it cannot read
+		err = fmt.Errorf("it has %d blocks with %d readings, want %d with %d", blocks, readings, p.Blocks, p.Readings)
+	}
 	if err != nil {
-		return fmt.Errorf("read time index: %w", err)
+		return fmt.Errorf("read time index of segment %d.%d: %w", p.bucket, p.part, err)
 	}
 	return nil
 }
