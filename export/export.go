@@ -148,7 +148,7 @@ func createPart(dir, name string) (*os.File, error) {
 
 // syncFolder makes the new name durable. Some file systems cannot, which costs only the name after a power cut.
 func syncFolder(dir string) error {
-	folder, err := os.Open(dir) //nolint:gosec // the folder of the file that the user named
+	folder, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("make file: %w", err)
 	}

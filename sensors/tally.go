@@ -40,8 +40,8 @@ func (t *Tally) Decoded(size, readings int) {
 	defer t.mu.Unlock()
 	t.status.Offered++
 	t.status.Decoded++
-	t.status.Bytes += uint64(size)
-	t.status.Readings += uint64(readings)
+	t.status.Bytes += uint64(max(size, 0))
+	t.status.Readings += uint64(max(readings, 0))
 }
 
 // Repeat counts one input of size bytes that was journalled before.
@@ -50,7 +50,7 @@ func (t *Tally) Repeat(size int) {
 	defer t.mu.Unlock()
 	t.status.Offered++
 	t.status.Repeats++
-	t.status.Bytes += uint64(size)
+	t.status.Bytes += uint64(max(size, 0))
 }
 
 // Reject counts one input that gave no reading because of err, and keeps a sample of it. size is the input's whole
@@ -60,7 +60,7 @@ func (t *Tally) Reject(now time.Time, err *DecodeError, input []byte, size int) 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.status.Offered++
-	t.status.Bytes += uint64(size)
+	t.status.Bytes += uint64(max(size, 0))
 	t.status.Rejected[err.Reason]++
 	t.samples[err.Reason] = Sample{Reason: err.Reason, What: err.What, Bytes: quoted[1 : len(quoted)-1], Time: now.UTC()}
 }

@@ -2,18 +2,32 @@ package api
 
 import "github.com/skerry-edge/skerry/sensors"
 
-// The nouns of package sensors that the API's types are made of, for callers that know only the door.
-type (
-	Row          = sensors.Row
-	Reading      = sensors.Reading
-	Series       = sensors.Series
-	Tag          = sensors.Tag
-	Type         = sensors.Type
-	Precision    = sensors.Precision
-	SourceStatus = sensors.SourceStatus
-	Sample       = sensors.Sample
-	Reason       = sensors.Reason
-)
+// These are the nouns of package sensors that the API's types are made of, for callers that know only
+// the door.
+
+// Row is sensors.Row.
+type Row = sensors.Row
+
+// Reading is sensors.Reading.
+type Reading = sensors.Reading
+
+// Series is sensors.Series.
+type Series = sensors.Series
+
+// Tag is sensors.Tag.
+type Tag = sensors.Tag
+
+// Precision is sensors.Precision.
+type Precision = sensors.Precision
+
+// SourceStatus is sensors.SourceStatus.
+type SourceStatus = sensors.SourceStatus
+
+// Sample is sensors.Sample.
+type Sample = sensors.Sample
+
+// Reason is sensors.Reason.
+type Reason = sensors.Reason
 
 // The value types and precisions.
 const (

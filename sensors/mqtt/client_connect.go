@@ -142,7 +142,7 @@ func (c *Client) password(ctx context.Context) (string, error) {
 	case !info.Mode().IsRegular():
 		return "", fault("is not a file", "", nil)
 	}
-	f, err := os.Open(path) //nolint:gosec // the path is the owner's configuration
+	f, err := os.Open(path)
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		return "", fault("permission denied", "let the user that runs skerry read it", err)
