@@ -18,9 +18,9 @@ import (
 // queryFlags are what the command line says of a query.
 type queryFlags struct {
 	from, to, series, author, format string
-	tags                     []string
-	limit                    int64
-	newest                   bool
+	tags                             []string
+	limit                            int64
+	newest                           bool
 }
 
 func newQueryCmd(p *place) *cobra.Command {
