@@ -157,8 +157,7 @@ func (g *Gateway) Stop() error { return g.end(syscall.SIGTERM) }
 // Kill ends the agent without warning.
 func (g *Gateway) Kill() error {
 	err := g.end(syscall.SIGKILL)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if _, is := errors.AsType[*exec.ExitError](err); is {
 		return nil // as wanted
 	}
 	return err
@@ -193,6 +192,6 @@ func (g *Gateway) Log() string { return g.log.String() }
 // Status asks the running agent.
 func (g *Gateway) Status(ctx context.Context) (api.Status, error) {
 	client := api.Dial(g.Socket())
-	defer client.Close()
-	return client.Status(ctx)
+	status, err := client.Status(ctx)
+	return status, errors.Join(err, client.Close())
 }

@@ -3,7 +3,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -44,7 +43,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		}
 	}()
 	for i := range publishers {
-		p := &publisher{message: NewMessage(uint64(i)), topic: fmt.Sprintf("bench/c%d", i)} //nolint:gosec // a small count
+		p := &publisher{message: NewMessage(uint64(i)), topic: fmt.Sprintf("bench/c%d", i)}
 		client, err := mqtttest.Dial(ctx, mqtttest.Options{
 			Addr: o.Addr, ClientID: fmt.Sprintf("bench-%d", i), Window: o.Window, OnAck: p.acked,
 		})
@@ -83,23 +82,35 @@ func measure(ctx context.Context, o Options, publishers []*publisher) (Result, e
 	last, took := acked(), time.Since(began)
 	stop()
 	group.Wait()
-	var all []time.Duration
+	if err := firstOf(errs); err != nil {
+		return Result{}, fmt.Errorf("publish: %w", err)
+	}
 	draining, cancel := context.WithTimeout(ctx, drainLimit)
 	defer cancel()
-	for i, p := range publishers {
-		errs[i] = errors.Join(errs[i], p.client.Drain(draining))
+	var all []time.Duration
+	for _, p := range publishers {
+		if err := p.client.Drain(draining); err != nil {
+			return Result{}, fmt.Errorf("publish: %w", err)
+		}
 		p.mu.Lock()
 		all = append(all, p.latencies...)
 		p.mu.Unlock()
-	}
-	if err := errors.Join(errs...); err != nil {
-		return Result{}, fmt.Errorf("publish: %w", err)
 	}
 	r := Result{Rate: float64(last-first) / took.Seconds()}
 	if slices.Sort(all); len(all) > 0 {
 		r.P50, r.P99 = all[len(all)/2], all[len(all)*99/100]
 	}
 	return r, nil
+}
+
+// firstOf returns one of the errors: all clients lose a broker in the same way.
+func firstOf(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // publisher is one client.
@@ -122,8 +133,10 @@ func (p *publisher) run(ctx context.Context) error {
 			}
 			continue
 		}
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return nil
+		default:
 		}
 		id, err := p.client.Publish(p.topic, p.message.Next(), 1)
 		if err != nil {

@@ -39,14 +39,18 @@ const (
 
 // Run sends until the time is over or ctx ends, and waits for all acks. It returns how many readings it sent.
 func (p Pace) Run(ctx context.Context) (readings int, err error) {
-	var clients [paceClients]*mqtttest.Client
-	for i := range clients {
-		c, dialErr := mqtttest.Dial(ctx, mqtttest.Options{Addr: p.Addr, ClientID: fmt.Sprintf("pace-%d", i), Window: paceWindow})
-		if dialErr != nil {
-			return 0, dialErr
+	var clients []*mqtttest.Client
+	defer func() {
+		for _, c := range clients {
+			err = errors.Join(err, c.Disconnect())
 		}
-		clients[i] = c
-		defer func() { err = errors.Join(err, c.Disconnect()) }()
+	}()
+	for i := range paceClients {
+		c, err := mqtttest.Dial(ctx, mqtttest.Options{Addr: p.Addr, ClientID: fmt.Sprintf("pace-%d", i), Window: paceWindow})
+		if err != nil {
+			return 0, err
+		}
+		clients = append(clients, c)
 	}
 	devices := make([]device, p.Devices)
 	for i := range devices {

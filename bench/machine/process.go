@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -92,22 +93,26 @@ func Allocated(dir string) (sum uint64, folders map[string]uint64, err error) {
 
 // Forget drops the files below dir from the page cache, as far as they are on the disk.
 func Forget(dir string) error {
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
-			return err
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := f.Sync(); err != nil {
-			return err
-		}
-		return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) //nolint:gosec // a descriptor is small
-	})
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("drop page cache of folder: %w", err)
 	}
+	err = fs.WalkDir(root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		return forget(root, path)
+	})
+	if err := errors.Join(err, root.Close()); err != nil {
+		return fmt.Errorf("drop page cache of folder: %w", err)
+	}
 	return nil
+}
+
+func forget(root *os.Root, path string) error {
+	f, err := root.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED), f.Close())
 }

@@ -84,7 +84,7 @@ func decodeChild(ctx context.Context, t decodeTask) (a decodeAnswer, err error) 
 	messages := make([]*load.Message, decodeTopics)
 	for i := range inputs {
 		inputs[i] = sensors.Raw{Source: line.Source, Topic: fmt.Sprintf("bench/c%d", i), Arrived: time.Now()}
-		messages[i] = load.NewMessage(uint64(i)) //nolint:gosec // a small count
+		messages[i] = load.NewMessage(uint64(i))
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -88,7 +88,7 @@ func (b *Bench) growthAt(ctx context.Context, n int) (out grown, err error) {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	g, _, err := b.filled(ctx, filepath.Join(dir, "gateway"), n)
+	g, err := b.filled(ctx, filepath.Join(dir, "gateway"), n)
 	if err != nil {
 		return out, err
 	}

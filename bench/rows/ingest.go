@@ -113,7 +113,7 @@ func ingestChild(ctx context.Context, t ingestTask) (ingestAnswer, error) {
 	runtime.ReadMemStats(&after)
 	took := time.Since(began)
 	groups := l.Pipe.Stats().Groups
-	if err := errors.Join(append(errs, l.Close())...); err != nil {
+	if err := errors.Join(errors.Join(errs...), l.Close()); err != nil {
 		return ingestAnswer{}, err
 	}
 	total := 0

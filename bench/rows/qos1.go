@@ -33,6 +33,7 @@ func brokerName(i int) string {
 type shape struct {
 	clients, window int
 	rivals          bool // there are goals against the other brokers
+	without         int  // a broker that does not stand it; 0: none
 }
 
 func (s shape) String() string { return fmt.Sprintf("%d×%d", s.clients, s.window) }
@@ -49,7 +50,12 @@ func (b *Bench) qos1(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	shapes := []shape{{1, 1, false}, {1, 100, true}, {16, 20, true}, {64, 100, false}}
+	shapes := []shape{
+		{clients: 1, window: 1},
+		{clients: 1, window: 100, rivals: true},
+		{clients: 16, window: 20, rivals: true},
+		{clients: 64, window: 100, without: nats}, // 6,400 in flight take seconds there, and it closes the connections
+	}
 	for _, s := range pick(b, shapes, shapes[1:2]) {
 		if err := b.qos1Shape(ctx, s, addrs); err != nil {
 			return fmt.Errorf("%s: %w", s, err)
@@ -116,20 +122,21 @@ func keepInNATS(ctx context.Context, addr string) error {
 // qos1Shape measures one shape on all brokers, several rounds in turn, and takes medians.
 func (b *Bench) qos1Shape(ctx context.Context, s shape, addrs [brokers]string) error {
 	var rates [brokers][]float64
-	var syncs, p50s, p99s []float64
+	var syncs, p50s, p99s, bare99s []float64
 	for range pick(b, 3, 1) {
 		bare, err := b.syncs()
 		if err != nil {
 			return err
 		}
 		syncs = append(syncs, bare.Rate)
+		bare99s = append(bare99s, bare.P99.Seconds()*bare.Rate)
 		for i, addr := range addrs {
-			r, err := load.Run(ctx, load.Options{
-				Addr: addr, Clients: s.clients, Window: s.window,
-				Warm: pick(b, 500*time.Millisecond, 0), For: pick(b, 2*time.Second, 100*time.Millisecond),
-			})
+			if i == s.without && i != ours {
+				continue
+			}
+			r, err := b.loadBroker(ctx, s, i, addr)
 			if err != nil {
-				return fmt.Errorf("%s: %w", brokerName(i), err)
+				return err
 			}
 			rates[i] = append(rates[i], r.Rate)
 			if i == ours {
@@ -141,36 +148,57 @@ func (b *Bench) qos1Shape(ctx context.Context, s shape, addrs [brokers]string) e
 			}
 		}
 	}
+	b.qos1Rows(s, rates, median(syncs))
+	if s.clients == 1 && s.window > 1 {
+		b.add(report.Row{
+			Group: "qos1", Name: s.String() + " latency p99", Figure: median(p99s), Unit: "bare syncs",
+			How: fmt.Sprintf("from message to ack; p50 %.1f; p99 of the bare syncs themselves %.1f", median(p50s), median(bare99s)),
+		}.AtMost(8))
+	}
+	return nil
+}
+
+// loadBroker loads one broker once. nats-server gets a second try: it closes connections when its disk is slow.
+func (b *Bench) loadBroker(ctx context.Context, s shape, i int, addr string) (r load.Result, err error) {
+	for range 2 {
+		r, err = load.Run(ctx, load.Options{
+			Addr: addr, Clients: s.clients, Window: s.window,
+			Warm: pick(b, 500*time.Millisecond, 0), For: pick(b, 2*time.Second, 100*time.Millisecond),
+		})
+		if err == nil || i != nats {
+			break
+		}
+	}
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", brokerName(i), err)
+	}
+	return r, nil
+}
+
+// qos1Rows adds the rows of one shape.
+func (b *Bench) qos1Rows(s shape, rates [brokers][]float64, bare float64) {
 	const how = "60-byte JSON, 2 readings"
 	row := func(name, how string, figure float64) report.Row {
 		return report.Row{Group: "qos1", Name: s.String() + " " + name, How: how, Figure: figure, Unit: "messages/s"}
 	}
-	own, bare := median(rates[ours]), median(syncs)
-	against := func(of string, rate, goal float64) report.Row {
-		r := row("against "+of, how, rate)
-		r.Figure = own
-		r = r.Against(of, rate)
-		if s.rivals {
-			r = r.RatioAtLeast(goal)
-		}
-		return r
-	}
-	first := row("agent", how+", acked after fsync, decoded", own).Against("bare fdatasync", bare)
+	own := row("agent", how+", acked after fsync, decoded", median(rates[ours])).Against("bare fdatasync", bare)
 	if s.clients*s.window == 1 {
-		first = first.RatioAtLeast(0.6)
+		own = own.RatioAtLeast(0.6)
 	}
-	b.add(first,
-		against("counting hook", median(rates[counting]), 1),
-		against("mosquitto", median(rates[mosquitto]), 1.3),
-		against("nats-server", median(rates[nats]), 15),
-		row("counting hook", "the same broker, acked at once", median(rates[counting])),
-		row("mosquitto", "no persistence", median(rates[mosquitto])),
-		row("nats-server", "JetStream, sync always", median(rates[nats])),
-		row("bare fdatasync", "4 KiB append + fdatasync", bare))
-	if s.clients == 1 && s.window > 1 {
-		b.add(report.Row{Group: "qos1", Name: s.String() + " latency p99", How: fmt.Sprintf("%s; p50 %.1f", how, median(p50s)), Figure: median(p99s), Unit: "bare syncs"}.AtMost(8))
+	b.add(own, row("bare fdatasync", "4 KiB append + fdatasync", bare))
+	notes := [brokers]string{counting: "the same broker, acked at once", mosquitto: "no persistence", nats: "JetStream, sync always"}
+	goals := [brokers]float64{counting: 1, mosquitto: 1.3, nats: 15}
+	for i := counting; i < brokers; i++ {
+		if len(rates[i]) == 0 {
+			continue
+		}
+		rate := median(rates[i])
+		against := row("agent", "against "+brokerName(i), own.Figure).Against(brokerName(i), rate)
+		if s.rivals {
+			against = against.RatioAtLeast(goals[i])
+		}
+		b.add(row(brokerName(i), notes[i], rate), against)
 	}
-	return nil
 }
 
 func median(fs []float64) float64 {

@@ -20,17 +20,17 @@ import (
 const mega = 1e6
 
 // filled makes a gateway that does not run and whose store holds so many readings.
-func (b *Bench) filled(ctx context.Context, dir string, readings int) (*gateway.Gateway, fillAnswer, error) {
+func (b *Bench) filled(ctx context.Context, dir string, readings int) (*gateway.Gateway, error) {
 	g, err := gateway.New(ctx, b.Program, dir, "")
 	if err != nil {
-		return nil, fillAnswer{}, err
+		return nil, err
 	}
 	key, err := g.Key()
 	if err != nil {
-		return nil, fillAnswer{}, err
+		return nil, err
 	}
-	a, err := child.Work[fillAnswer](ctx, "fill", fillTask{Dir: g.Data(), Key: key, To: readings})
-	return g, a, err
+	_, err = child.Work[fillAnswer](ctx, "fill", fillTask{Dir: g.Data(), Key: key, To: readings})
+	return g, err
 }
 
 // span returns a query for one series over the middle of so many readings.
@@ -60,20 +60,11 @@ func (b *Bench) ask(ctx context.Context, g *gateway.Gateway, q api.Query) (asked
 	watch, stop := watchMemory(ctx, g)
 	defer stop()
 	client := api.Dial(g.Socket())
-	defer client.Close()
 	var times []float64
 	for i := range pick(b, 21, 2) {
 		began := time.Now()
-		rows, err := client.Query(ctx, q)
-		if err != nil {
-			return a, err
-		}
-		a.rows = 0
-		for _, err := range rows.Seq {
-			if err != nil {
-				return a, err
-			}
-			a.rows++
+		if a.rows, err = count(ctx, client, q); err != nil {
+			return a, errors.Join(err, client.Close())
 		}
 		took := time.Since(began)
 		if i == 0 {
@@ -82,6 +73,9 @@ func (b *Bench) ask(ctx context.Context, g *gateway.Gateway, q api.Query) (asked
 		times = append(times, took.Seconds())
 	}
 	stop()
+	if err := client.Close(); err != nil {
+		return a, err
+	}
 	a.median = time.Duration(median(times) * float64(time.Second))
 	if peak := watch.Load(); peak > before.Anonymous {
 		a.more = peak - before.Anonymous
@@ -89,9 +83,24 @@ func (b *Bench) ask(ctx context.Context, g *gateway.Gateway, q api.Query) (asked
 	return a, nil
 }
 
+// count reads all rows of a query.
+func count(ctx context.Context, client *api.Client, q api.Query) (n int, err error) {
+	rows, err := client.Query(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	for _, err := range rows.Seq {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
 // watchMemory notes the most anonymous memory that the gateway has until stop, which returns after the last look.
-func watchMemory(ctx context.Context, g *gateway.Gateway) (peak *atomic.Uint64, stop func()) {
-	peak = &atomic.Uint64{}
+func watchMemory(ctx context.Context, g *gateway.Gateway) (*atomic.Uint64, func()) {
+	peak := &atomic.Uint64{}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	pid := g.PID()
@@ -118,7 +127,7 @@ func (b *Bench) query(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	readings := pick(b, 10_000_000, 200_000)
-	g, _, err := b.filled(ctx, filepath.Join(dir, "gateway"), readings)
+	g, err := b.filled(ctx, filepath.Join(dir, "gateway"), readings)
 	if err != nil {
 		return err
 	}

@@ -51,16 +51,10 @@ type look struct {
 
 func lookAt(ctx context.Context, g *gateway.Gateway) (look, error) {
 	client := api.Dial(g.Socket())
-	defer client.Close()
-	status, err := client.Status(ctx)
-	if err != nil {
-		return look{}, err
-	}
-	collections, err := client.Collections(ctx)
-	if err != nil {
-		return look{}, err
-	}
-	p, err := g.Process()
+	status, err1 := client.Status(ctx)
+	collections, err2 := client.Collections(ctx)
+	p, err3 := g.Process()
+	err := errors.Join(err1, err2, err3, client.Close())
 	l := look{device: float64(p.Written), readings: float64(status.Parts.Ingest.Stored), groups: float64(status.Parts.Ingest.Groups), at: time.Now()}
 	for _, c := range collections {
 		l.stored += float64(c.Bytes)
