@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,12 +19,15 @@ import (
 // openLimit is how long Badger may take to open before the store gives up on it.
 const openLimit = 60 * time.Second
 
-// profile returns the options that are safe on 32-bit machines and small everywhere. Each table must
-// be built inside its allocator's first buffer, because ristretto's allocator corrupts tables on 32 bits when it grows: so
-// MemTableSize ≤ BaseTableSize, no compression, and values out of the tables. Small files, because
+// profile returns the options that are safe on 32-bit machines and small everywhere. There every table
+// must be built inside its allocator's first buffer, because ristretto's allocator corrupts tables on 32 bits when it
+// grows. Builders share allocators, so all of them must ask for the same size: MemTableSize ≤
+// BaseTableSize, no compression, no larger tables at deeper levels, and never a compaction of level 0 into
+// itself, which asks for 4 GiB: it takes four tables, so there are three at most. Small files, because
 // large mapped ones dirty whole folios on recent kernels and map more memory than a small machine has.
+// See docs/decisions/0005-one-table-size-on-32-bits.md.
 func profile(dir string, log badger.Logger) badger.Options {
-	return badger.DefaultOptions(dir).
+	o := badger.DefaultOptions(dir).
 		WithSyncWrites(true).
 		WithMemTableSize(1 << 20).
 		WithNumMemtables(1).
@@ -41,6 +45,11 @@ func profile(dir string, log badger.Logger) badger.Options {
 		WithChecksumVerificationMode(options.OnBlockRead). // checkTables does the tables
 		WithVerifyValueChecksum(true).
 		WithLogger(log)
+	o.TableSizeMultiplier = 1
+	if strconv.IntSize == 32 {
+		o.NumLevelZeroTables, o.NumLevelZeroTablesStall = 2, 3
+	}
+	return o
 }
 
 // openBadger opens the database in dir after removing what a crash may have left that it cannot open.

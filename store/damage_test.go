@@ -189,7 +189,6 @@ func TestDamage_rows(t *testing.T) {
 		}
 		r.close()
 		r.open()
-		c = r.db.collections["climate"]
 		_, damage, err := r.db.Verify(context.Background())
 		if err != nil || len(damage) == 0 {
 			t.Errorf("%s: verify reports %v, %v, want damage", name, damage, err)

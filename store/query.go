@@ -25,8 +25,8 @@ type Query struct {
 	Series     string // glob in which * matches any characters
 	Tags       []sensors.Tag
 	Author     string // a peer ID
-	Limit      int64 // rows; 0: all
-	Newest     bool  // newest first
+	Limit      int64  // rows; 0: all
+	Newest     bool   // newest first
 }
 
 // errSpent ends rows that are ranged over a second time.

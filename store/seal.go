@@ -27,7 +27,7 @@ func (db *DB) Seal(name string, blocks []*crdt.Block, readings, losses int) erro
 
 	db.commit.Lock()
 	db.syncLog.syncFailed.Store(false)
-	err = commit(s.txn)
+	err = db.commitTxn(s.txn)
 	if err == nil && db.syncLog.syncFailed.Load() {
 		err = errors.New("the value log was not synced")
 	}

@@ -63,6 +63,8 @@ type DB struct {
 	badger  *badger.DB
 	syncLog *badgerLog
 	opened  Opened
+	// commitTxn is commit; tests let it fail.
+	commitTxn func(*badger.Txn) error
 
 	commit sync.RWMutex // see the package comment
 
@@ -112,7 +114,7 @@ func Open(o Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{
-		dir: o.Dir, table: o.Table, author: o.Author, clock: o.Clock, log: o.Log, lock: lock, syncLog: &badgerLog{log: o.Log},
+		dir: o.Dir, table: o.Table, author: o.Author, clock: o.Clock, log: o.Log, lock: lock, syncLog: &badgerLog{log: o.Log}, commitTxn: commit,
 		collections: map[string]*collection{}, byNumber: map[uint32]*collection{},
 		feeds: map[uint32]*feed{}, byID: map[crdt.FeedID]*feed{}, tails: map[string]*tail{},
 	}
@@ -209,8 +211,8 @@ func (db *DB) Append(batches []sensors.Batch, losses []sensors.Loss) error {
 	for _, c := range group.Chunks {
 		db.tailLocked(c.Collection).add(c)
 	}
-	for i, at := range group.Losses {
-		db.tailLocked(losses[i].Collection).addLoss(at, losses[i])
+	for i, l := range losses {
+		db.tailLocked(l.Collection).addLoss(group.Losses[i], l)
 	}
 	db.mu.Unlock()
 	db.watchers.tell(group.Chunks)

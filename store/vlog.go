@@ -68,7 +68,9 @@ func valueLogs(dir string) ([]uint64, error) {
 	return ids, nil
 }
 
-func valueLogPath(dir string, id uint64) string { return filepath.Join(dir, fmt.Sprintf("%06d.vlog", id)) }
+func valueLogPath(dir string, id uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("%06d.vlog", id))
+}
 
 func readHead(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)

@@ -207,7 +207,11 @@ func (w *walk) load(p placedSegment) error {
 		if err != nil {
 			return fmt.Errorf("time index row %q: %w", k, err)
 		}
+		f := w.feeds[feed]
 		for _, t := range entries {
+			if f != nil && t.seq > f.head.Seq {
+				break // of a seal that failed after its commit
+			}
 			blocks++
 			readings += uint64(t.count)
 			if f := w.feeds[feed]; f != nil && !w.q.writtenBy(f.author) {
