@@ -60,8 +60,7 @@ func field(text []byte, name string) uint64 {
 	return 0
 }
 
-// Allocated returns the bytes that the files below dir take on the disk, those of each of its folders apart;
-// files of dir itself count under ".".
+// Allocated returns the bytes that dir takes on the disk, and those of each of its folders; dir's own files count under ".".
 func Allocated(dir string) (sum uint64, folders map[string]uint64, err error) {
 	folders = map[string]uint64{}
 	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -76,9 +75,13 @@ func Allocated(dir string) (sum uint64, folders map[string]uint64, err error) {
 		if !is {
 			return fmt.Errorf("%s has no blocks", path)
 		}
-		name := "."
-		if inner, err := filepath.Rel(dir, filepath.Dir(path)); err == nil {
-			name, _, _ = strings.Cut(inner, string(filepath.Separator))
+		inner, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		name, _, deeper := strings.Cut(inner, string(filepath.Separator))
+		if !deeper && !e.IsDir() {
+			name = "."
 		}
 		bytes := uint64(max(sys.Blocks, 0)) * 512
 		sum += bytes
