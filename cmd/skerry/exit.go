@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"syscall"
 
@@ -95,5 +96,9 @@ func report(w io.Writer, err error) {
 	}
 }
 
-// isClosedPipe reports whether the reader of our output went away, which is its right.
-func isClosedPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
+// isClosedPipe reports whether the reader of our output went away, which is its right. An agent that hangs up is a broken
+// pipe, too, but of a socket (*net.OpError), and a failure.
+func isClosedPipe(err error) bool {
+	written, ok := errors.AsType[*fs.PathError](err)
+	return ok && errors.Is(written, syscall.EPIPE)
+}

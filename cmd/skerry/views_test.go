@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -247,6 +248,15 @@ func TestQuery_closedPipe(t *testing.T) {
 		if code := execute(t.Context(), []string{"query", "climate", "--format", format, "--socket", socket}, nil, &closing{}, &stderr); code != 0 || stderr.Len() != 0 {
 			t.Errorf("%s: exit code %d, stderr %q", format, code, stderr.String())
 		}
+	}
+}
+
+func TestStatus_agentThatHangsUp(t *testing.T) {
+	err := &api.UnreachableError{Socket: "skerry.sock", Err: &net.OpError{Op: "write", Net: "unix", Err: os.NewSyscallError("write", syscall.EPIPE)}}
+	var stderr bytes.Buffer
+	report(&stderr, err)
+	if code := exitCode(err); code != exitUnreachable || stderr.Len() == 0 {
+		t.Errorf("exit code %d, stderr %q", code, stderr.String())
 	}
 }
 
