@@ -151,7 +151,8 @@ func (c *brokerConn) publishOnce(p *publication) {
 	c.intake.offer(c, p, m)
 }
 
-// passOn handles a message of QoS 1 or 2 that no source takes.
+// passOn handles a message of QoS 1 or 2 that no source takes. It is acknowledged in its turn, after those that came before
+// it and wait for their commit [MQTT-4.6.0-2].
 func (c *brokerConn) passOn(p *publication) {
 	b := c.broker
 	fresh := p.qos != 2 || c.session.receive(p.id)
@@ -162,8 +163,7 @@ func (c *brokerConn) passOn(p *publication) {
 		b.passed.Add(1)
 		c.deliver(c.packet(p))
 	}
-	c.reply(headOfAck(p.qos), p.id)
-	b.acked.Add(1)
+	c.begin(p, nil, 1).skip()
 }
 
 // take handles a message of QoS 1 or 2 that sources take. The caller has admitted it.

@@ -116,7 +116,7 @@ func (b *Broker) disconnected(c *brokerConn, cl *mochi.Client, expired bool) {
 	b.depart(c, cl, fate)
 }
 
-// expire forgets the session of a client that the server forgets.
+// expire forgets the session of a client that the server forgets. A will that waits for the client's return is due then.
 func (b *Broker) expire(cl *mochi.Client) {
 	cl.ClearInflights()
 	b.server.UnsubscribeClient(cl)
@@ -124,6 +124,10 @@ func (b *Broker) expire(cl *mochi.Client) {
 	defer b.mu.Unlock()
 	if s := b.sessions[cl.ID]; s != nil && s.conn.client == cl {
 		delete(b.sessions, cl.ID)
+		if will, ok := b.wills[cl.ID]; ok {
+			will.due = time.Time{}
+			b.wills[cl.ID] = will
+		}
 	}
 }
 

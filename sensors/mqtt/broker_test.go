@@ -338,6 +338,21 @@ func TestBroker_passesOnWhatNoSourceTakes(t *testing.T) {
 	}
 }
 
+func TestBroker_acksWhatNoSourceTakesInItsTurn(t *testing.T) {
+	sink := mqtttest.NewSink(100, false)
+	f := startBroker(t, sink, nil)
+	c := f.dial(t, "a", nil)
+	want := []uint16{publishNow(t, c, "site/one", "1", 1), publishNow(t, c, "elsewhere", "2", 1), publishNow(t, c, "$SYS/x", "3", 1)}
+	awaitWaiting(t, sink, 1)
+	none(t, c.acks, "an ack before the commit of the first")
+	sink.Commit(-1)
+	for _, id := range want {
+		if got := receive(t, c.acks, "an ack"); got != id {
+			t.Errorf("acked %d, want %d", got, id)
+		}
+	}
+}
+
 func TestBroker_refusesOneClientTooMany(t *testing.T) {
 	f := startBroker(t, mqtttest.NewSink(1, true), func(c *BrokerConfig, _ *BrokerOptions) { c.MaxClients = 2 })
 	f.dial(t, "a", nil)

@@ -1,6 +1,8 @@
 package mqtt
 
 import (
+	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -207,4 +209,42 @@ func TestBroker5_wills(t *testing.T) {
 	c, _ = f.dial5(t, "a", will(1000, 0)) // the session ends with the connection, and the delay with it
 	c.write(t, encode5(t, packets.Packet{FixedHeader: header(packets.Disconnect, 0), ReasonCode: packets.CodeDisconnectWillMessage.Code}))
 	listener.expect(t, 0x30)
+}
+
+func TestBroker5_willsOfForgottenSessions(t *testing.T) {
+	f := startBroker(t, mqtttest.NewSink(1, true), func(c *BrokerConfig, _ *BrokerOptions) { c.MaxClients = 2 })
+	listener, _ := f.dial5(t, "l", nil)
+	listener.subscribe5(t, packets.Subscription{Filter: "#", Qos: 0})
+	const sessions = 2*sessionsPerClient - 1 // beside the listener's
+	for i := range sessions + 1 {
+		c, _ := f.dial5(t, fmt.Sprint("client ", i), func(pk *packets.Packet) {
+			pk.Connect.Clean = false
+			pk.Properties = packets.Properties{SessionExpiryInterval: 10000, SessionExpiryIntervalFlag: true}
+			pk.Connect.WillFlag, pk.Connect.WillTopic, pk.Connect.WillPayload = true, "elsewhere", []byte(strconv.Itoa(i))
+			pk.Connect.WillProperties = packets.Properties{WillDelayInterval: 10000}
+		})
+		_ = c.Close()
+		f.awaitClients(t, 1)
+	}
+	if got := listener.expect(t, 0x30); string(got.Payload) != "0" {
+		t.Errorf("got the will %s, want that of the session that had to go", got.Payload)
+	}
+	listener.expectNothing(t)
+	f.broker.mu.Lock()
+	defer f.broker.mu.Unlock()
+	if n := len(f.broker.wills); n != sessions {
+		t.Errorf("%d wills are kept, want %d", n, sessions)
+	}
+}
+
+func TestBroker_keepsALimitedNumberOfWills(t *testing.T) {
+	b := NewBroker(BrokerConfig{MaxClients: 1}, nil, nil, clockForTest, BrokerOptions{})
+	for i := range sessionsPerClient {
+		if !b.delayWill(strconv.Itoa(i), delayedWill{}) {
+			t.Fatalf("will %d was not kept", i)
+		}
+	}
+	if b.delayWill("one more", delayedWill{}) || !b.delayWill("0", delayedWill{}) {
+		t.Error("one will too many was kept, or none in place of an earlier one")
+	}
 }

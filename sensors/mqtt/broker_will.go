@@ -34,6 +34,7 @@ func (c *brokerConn) takeWill(cl *mochi.Client, connect *packets.Packet) {
 }
 
 // depart publishes the will of a client whose connection has ended without good-bye, or keeps it until its delay is over.
+// There are never more of those than sessions: one more is published early.
 func (b *Broker) depart(c *brokerConn, cl *mochi.Client, fate sessionFate) {
 	if c.will == nil || b.stopping.Load() {
 		return
@@ -44,10 +45,21 @@ func (b *Broker) depart(c *brokerConn, cl *mochi.Client, fate sessionFate) {
 	case delay == 0 || fate == sessionReplaced:
 		b.publishWill(c.will)
 	case fate == sessionKept:
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.wills[cl.ID] = delayedWill{packet: c.will, due: time.Now().Add(delay)}
+		if !b.delayWill(cl.ID, delayedWill{packet: c.will, due: time.Now().Add(delay)}) {
+			b.publishWill(c.will)
+		}
 	}
+}
+
+// delayWill keeps a will, and reports false when there are too many.
+func (b *Broker) delayWill(id string, will delayedWill) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, had := b.wills[id]; !had && int64(len(b.wills)) >= b.config.MaxClients*sessionsPerClient {
+		return false
+	}
+	b.wills[id] = will
+	return true
 }
 
 // comeBack settles the delayed will of a client that is there again: it is void if the session goes on.
