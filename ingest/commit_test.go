@@ -178,7 +178,7 @@ func TestPipeline_hugeBatches(t *testing.T) {
 	if err := <-told; err != nil {
 		t.Error(err)
 	}
-	if err := r.add(r.batch(maxBatchBytes/readingBytes)); err == nil {
+	if err := r.add(r.batch(maxBatchBytes / readingBytes)); err == nil {
 		t.Error("a batch that is too large was taken")
 	}
 	bad := r.batch(1)
@@ -392,12 +392,12 @@ func TestPipeline_sumsUnderLoad(t *testing.T) {
 				b := r.batch(1 + int(seed>>(i%48))&63)
 				b.Source = fmt.Sprint("source", p)
 				fail.Add(1)
-				switch {
-				case p%4 == 0:
+				switch p % 4 {
+				case 0:
 					short, end := context.WithTimeout(ctx, time.Duration(i%5)*time.Millisecond)
 					_ = r.pipe.Add(short, b, func(error) {})
 					end()
-				case p%4 == 1:
+				case 1:
 					_ = sink.Add(ctx, b, func(error) {})
 				default:
 					r.pipe.Offer(b, nil)

@@ -406,11 +406,12 @@ func checkFeeds(t *testing.T, blocks []*crdt.Block, readings int) {
 func TestSealer_failingSeals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(7, 7))
+		disk := rand.New(rand.NewPCG(8, 8)) // the sealer's
 		s := newFakeStore()
 		var fails atomic.Bool
 		fails.Store(true)
 		s.full = func() error {
-			if fails.Load() && rng.IntN(3) > 0 {
+			if fails.Load() && disk.IntN(3) > 0 {
 				return errDisk
 			}
 			return nil

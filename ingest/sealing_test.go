@@ -1,0 +1,353 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/skerry-edge/skerry/crdt"
+	"github.com/skerry-edge/skerry/sensors"
+)
+
+// noise returns readings of all types and many series, in no order, hard to compress.
+func (r *rig) noise(rng *rand.Rand, n int) sensors.Batch {
+	r.t.Helper()
+	b := sensors.Batch{Source: "line", Collection: "climate"}
+	for range n {
+		typ := sensors.Type(rng.IntN(4) + 1)
+		reading := sensors.Reading{
+			Series: r.series(fmt.Sprint(typ, rng.IntN(30)), typ), Time: testStart + rng.Int64N(1e12), Quality: sensors.Quality(rng.IntN(2)),
+		}
+		switch typ {
+		case sensors.Float, sensors.Int:
+			reading.Num = rng.Uint64()
+		case sensors.Bool:
+			reading.Num = rng.Uint64N(2)
+		case sensors.String:
+			reading.Str = fmt.Sprintf("%x", rng.Uint64())
+		}
+		b.Readings = append(b.Readings, reading)
+	}
+	return b
+}
+
+// A block that is cut by its bytes has the oldest readings all the same, though encoding sorts them;
+// seals fail in between, and losses come with their readings. The store checks every seal.
+func TestSealer_exactlyTheOldest(t *testing.T) {
+	for _, failures := range []int{0, 2} {
+		t.Run(fmt.Sprint("failures ", failures), func(t *testing.T) {
+			rng := seeded(t)
+			seed := rng.Uint64()
+			synctest.Test(t, func(t *testing.T) {
+				disk := rand.New(rand.NewPCG(seed, 1)) // the sealer's
+				var sound atomic.Bool
+				f := newFake(t)
+				f.onSeal = func() error {
+					if !sound.Load() && disk.IntN(3) < failures {
+						return errDisk
+					}
+					return nil
+				}
+				cfg := testConfig("climate")
+				cfg.MaxReadings, cfg.MaxBytes = 400, 1<<10
+				r := start(t, f, Config{QueueBytes: 300 * readingBytes}, synced, cfg)
+				for range 40 {
+					if err := r.add(r.noise(rng, 1+rng.IntN(900))); err != nil {
+						t.Error(err)
+					}
+					for range rng.IntN(4) {
+						r.pipe.Offer(r.noise(rng, 1+rng.IntN(200)), nil)
+					}
+					<-time.After(time.Duration(rng.IntN(3000)) * time.Millisecond)
+				}
+				sound.Store(true)
+				s := r.finish()
+				sealed := uint64(0)
+				for _, l := range f.tails["climate"].lost {
+					sealed += l.Count
+				}
+				if sealed != s.Lost {
+					t.Errorf("%d lost, %d sealed as losses", s.Lost, sealed)
+				}
+				for _, seal := range f.seals {
+					for _, b := range seal.blocks {
+						if len(b.Payload) > cfg.MaxBytes || b.Count > uint32(cfg.MaxReadings) {
+							t.Errorf("a block has %d readings and %d bytes", b.Count, len(b.Payload))
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// Strings that no payload can hold together are cut, not refused for ever.
+func TestSealer_longStrings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		r := start(t, f, Config{}, synced)
+		s := r.series("text", sensors.String)
+		b := sensors.Batch{Source: "line", Collection: "climate"}
+		for i := range 200 {
+			b.Readings = append(b.Readings, sensors.Reading{Series: s, Time: testStart + int64(i), Str: strings.Repeat(fmt.Sprint(1000+i), 16<<10)})
+		}
+		if err := r.add(b); err != nil {
+			t.Error(err)
+		}
+		if s := r.finish(); s.Stored != 200 {
+			t.Errorf("stats %+v, want 200 stored", s)
+		}
+	})
+}
+
+// Losses of any number of hours and sources fit into a seal, with exact counts.
+func TestSealer_manyLosses(t *testing.T) {
+	for name, source := range map[string]func(i int) string{
+		"hours":   func(int) string { return "line" },
+		"sources": func(i int) string { return fmt.Sprint(strings.Repeat("x", 200), i) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t)
+				r := start(t, f, Config{}, synced)
+				for i := range 20_000 {
+					l := sensors.Loss{
+						Collection: "climate", Source: source(i), First: int64(i) * int64(time.Hour), Last: int64(i)*int64(time.Hour) + 5,
+						Count: uint64(i), Reason: sensors.LostQueueFull,
+					}
+					if err := f.Append(nil, []sensors.Loss{l}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if s := r.finish(); s.Failing != nil {
+					t.Errorf("stats %+v", s)
+				}
+				sum, first, last := uint64(0), int64(math.MaxInt64), int64(0)
+				for _, l := range f.tails["climate"].lost {
+					sum += l.Count
+					first, last = min(first, l.First), max(last, l.Last)
+				}
+				if sum != 20_000*19_999/2 || first != 0 || last != 19_999*int64(time.Hour)+5 {
+					t.Errorf("%d lost from %d to %d", sum, first, last)
+				}
+			})
+		})
+	}
+}
+
+func TestLossSums_bounded(t *testing.T) {
+	s := lossSums{}
+	for i := range 100_000 {
+		at := int64(i) * int64(time.Hour)
+		s.add(&sensors.Batch{Collection: "climate", Source: fmt.Sprint(i % 3), Readings: []sensors.Reading{{Time: at}, {Time: at + 1}}})
+	}
+	sum := uint64(0)
+	for _, l := range s {
+		sum += l.Count
+	}
+	if len(s) > maxLossHours+3 || sum != 200_000 {
+		t.Errorf("%d entries of %d readings, want at most %d of 200,000", len(s), sum, maxLossHours+3)
+	}
+}
+
+// Many collections that have little each do not stop the committer until their delays end.
+func TestSealer_pressure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		f := newFake(t)
+		var collections []CollectionConfig
+		for i := range 20 {
+			collections = append(collections, testConfig(fmt.Sprint("c", i)))
+		}
+		r := start(t, f, Config{MaxUnsealed: 5000}, synced, collections...)
+		for i := range 200 {
+			b := r.batch(100)
+			b.Collection = fmt.Sprint("c", i%20)
+			if err := r.add(b); err != nil {
+				t.Error(err)
+			}
+		}
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("the committer waited for %v", d)
+		}
+		if s := r.finish(); s.Stored != 20_000 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// While seals fail the journal goes on taking readings until MaxUnsealed, then Add waits and Offer drops.
+func TestSealer_failsForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		var sound atomic.Bool
+		tries := 0
+		f.onSeal = func() error {
+			tries++
+			if sound.Load() {
+				return nil
+			}
+			return errDisk
+		}
+		cfg := testConfig("climate")
+		cfg.MaxReadings = 100
+		r := start(t, f, Config{MaxUnsealed: 1000, QueueBytes: 5 * batchOf100}, synced, cfg)
+		for range 15 {
+			if err := r.pipe.Add(context.Background(), r.batch(100), func(error) {}); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+		if n, _, _ := f.Unsealed("climate"); n != 1100 {
+			t.Errorf("%d readings are journalled, want 1,100", n)
+		}
+		if s := r.pipe.Stats(); s.Failing == nil {
+			t.Error("not said to be failing")
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for range 5 {
+				if err := r.add(r.batch(100)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		<-time.After(20 * time.Second)
+		if tries > 60 {
+			t.Errorf("%d tries in 20 s: they must wait", tries)
+		}
+		sound.Store(true)
+		wg.Wait()
+		if s := r.finish(); s.Stored != 2000 || s.Failing != nil {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// The hybrid clock never goes back: not when the clock does, nor over a restart, nor while unsynced.
+func TestCollection_hybridClock(t *testing.T) {
+	times := []struct {
+		now    time.Time
+		synced bool
+	}{
+		{time.UnixMilli(5000), true},
+		{time.UnixMilli(4000), true},
+		{time.UnixMilli(9000), false},
+		{time.UnixMilli(6000), true},
+		{time.UnixMilli(-5), true},
+	}
+	c, err := NewCollection(testConfig("climate"), testKey(), Resume{Hybrid: 4999 << 16}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []uint64
+	for _, at := range times {
+		c.tick(instant{at.now, at.synced})
+		got = append(got, c.hybrid)
+	}
+	want := []uint64{5000 << 16, 5000<<16 + 1, 5000<<16 + 2, 6000 << 16, 6000<<16 + 1}
+	if !slices.Equal(got, want) {
+		t.Errorf("hybrid clock %x, want %x", got, want)
+	}
+}
+
+// Another precision opens new feeds.
+func TestNewCollection_precision(t *testing.T) {
+	cfg := testConfig("climate")
+	data, meta := openFeeds(t, cfg)
+	for precision, keeps := range map[string]bool{"ms": true, "us": false, "ns": false} {
+		cfg.Precision = precision
+		c, err := NewCollection(cfg, testKey(), Resume{Data: data, Meta: meta, Hybrid: 77, Readings: 5}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (c.data == data) != keeps || c.hybrid != 77 || (c.sealed == 5) != keeps {
+			t.Errorf("%s: feeds resumed: %v, want %v", precision, c.data == data, keeps)
+		}
+	}
+	cfg.Kind = "pictures"
+	if _, err := NewCollection(cfg, testKey(), Resume{}, nil); err == nil {
+		t.Error("a collection of an unknown kind was made")
+	}
+}
+
+func openFeeds(t *testing.T, cfg CollectionConfig) (data, meta *crdt.Feed) {
+	t.Helper()
+	c, err := NewCollection(cfg, testKey(), Resume{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.open(crdt.Clock{}); err != nil {
+		t.Fatal(err)
+	}
+	return c.data, c.meta
+}
+
+// A repeat counts for the window, not longer, and a value that differs is no repeat.
+func TestDedup_window(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newFake(t), Config{}, synced)
+		d := NewDedup(r.pipe, time.Minute)
+		send := func(b sensors.Batch) (kept uint64) {
+			before := r.pipe.Stats().Stored
+			done := make(chan error, 1)
+			if err := d.Add(context.Background(), b, func(err error) { done <- err }); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			return r.pipe.Stats().Stored - before
+		}
+		for i, step := range []struct {
+			after time.Duration
+			want  uint64
+		}{{0, 10}, {0, 0}, {59 * time.Second, 0}, {2 * time.Second, 10}, {50 * time.Second, 0}, {5 * time.Minute, 10}} {
+			<-time.After(step.after)
+			if kept := send(r.batch(10)); kept != step.want {
+				t.Errorf("step %d: %d readings kept, want %d", i, kept, step.want)
+			}
+		}
+		other := r.batch(10)
+		for i := range other.Readings {
+			other.Readings[i].Num++
+		}
+		if kept := send(other); kept != 10 {
+			t.Errorf("%d of 10 readings with other values kept", kept)
+		}
+		twice := r.batch(20)
+		twice.Readings = append(twice.Readings, twice.Readings[10:]...)
+		if kept := send(twice); kept != 30 { // none of it is durable with these values any more
+			t.Errorf("%d readings kept, want 30: none of them was durable before", kept)
+		}
+		r.finish()
+	})
+}
+
+// What dedup remembers is bounded.
+func TestDedup_bounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newFake(t), Config{}, synced)
+		d := NewDedup(r.pipe, time.Hour)
+		for i := range 200 {
+			b := r.batch(1000)
+			for k := range b.Readings {
+				b.Readings[k].Time += int64(i) * 1e9
+			}
+			d.Offer(b, nil)
+			synctest.Wait()
+		}
+		if n := len(d.current) + len(d.before); n > 2*maxRemembered+2000 || n < maxRemembered {
+			t.Errorf("%d readings are remembered", n)
+		}
+		r.finish()
+	})
+}
