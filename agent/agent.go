@@ -121,8 +121,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer closeDoor()
 	lineCtx, stopLine := context.WithCancel(lasting)
 	defer stopLine()
+	ctx, fail := context.WithCancel(ctx)
+	defer fail()
 	var door, line errgroup.Group
-	door.Go(func() error { return a.server.Serve(doorCtx, a.listener) })
+	door.Go(func() error {
+		defer fail() // a gateway that nobody can ask is of no use
+		return a.server.Serve(doorCtx, a.listener)
+	})
 	line.Go(func() error { return a.pipeline.Run(lineCtx) })
 
 	sources, sourcesCtx := errgroup.WithContext(ctx)
@@ -156,12 +161,24 @@ func (a *Agent) Run(ctx context.Context) error {
 // Close releases the store, ports and socket. Run must have returned.
 func (a *Agent) Close() error {
 	var errs []error
+	if a.broker != nil {
+		errs = append(errs, a.broker.Close())
+	}
 	if a.listener != nil {
 		if err := a.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, fmt.Errorf("close socket: %w", err))
 		}
 	}
 	return errors.Join(append(errs, a.view.db.Close())...)
+}
+
+// RefuseConfig shows among the troubles that the configuration on disk was not taken, and why.
+func (a *Agent) RefuseConfig(why error) {
+	text := why.Error()
+	if faults, ok := errors.AsType[config.Faults](why); ok && len(faults) > 1 {
+		text = fmt.Sprintf("%s (and %d more)", faults[0], len(faults)-1)
+	}
+	a.health.refuseConfig(text)
 }
 
 // BrokerAddr returns where the broker inside listens; nil: it is off.

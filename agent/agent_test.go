@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"github.com/skerry-edge/skerry/sensors"
 	"github.com/skerry-edge/skerry/sensors/mqtt/mqtttest"
 	"github.com/skerry-edge/skerry/sensors/serial/serialtest"
+	"github.com/skerry-edge/skerry/store"
 )
 
 // gateway is a folder with a configuration and an identity.
@@ -190,6 +192,54 @@ func TestAgent_secondIsRefused(t *testing.T) {
 	}
 }
 
+// TestOpen_givesPortsBack: an agent that cannot have its socket takes no port either.
+func TestOpen_givesPortsBack(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := taken.Addr().String()
+	if err := taken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g := newGateway(t, fmt.Sprintf("[mqtt.broker]\nlisten = %q\n[api]\nsocket = \"skerry.toml\"\n", address))
+	cfg, _, err := config.Load(filepath.Join(g.dir, config.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Options{Config: cfg, Log: slog.New(slog.DiscardHandler)}); err == nil {
+		t.Fatal("an agent listens on a file that is no socket")
+	}
+	if taken, err = net.Listen("tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	if err := taken.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAgent_stopsWithItsDoor: when nobody can ask it any more, it stops as it should, and says why.
+func TestAgent_stopsWithItsDoor(t *testing.T) {
+	g := newGateway(t, "")
+	cfg, _, err := config.Load(filepath.Join(g.dir, config.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := Open(t.Context(), Options{Config: cfg, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "serve api") {
+		t.Errorf("run ended with %v", err)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAgent_copiedFolderOpensNewFeeds: a copy must not go on with the feeds of its origin.
 func TestAgent_copiedFolderOpensNewFeeds(t *testing.T) {
 	g := newGateway(t, fmt.Sprintf(twoSources, "/dev/serial/by-id/none"))
@@ -273,4 +323,25 @@ func TestAgent_keepsTheBackendsPromises(t *testing.T) {
 			},
 		}
 	})
+}
+
+// TestSeen_isOfOneSource: the latest message of a packet id counts, and other sources' do not.
+func TestSeen_isOfOneSource(t *testing.T) {
+	s := newSeen([]store.Origin{
+		{Source: "a", Origin: sensors.Origin{Client: "tcp://x", PacketID: 7, Hash: 1}}, {Source: "a", Origin: sensors.Origin{Client: "tcp://x", PacketID: 7, Hash: 2}},
+		{Source: "b", Origin: sensors.Origin{Client: "tcp://x", PacketID: 8, Hash: 3}},
+	}, "a")
+	for _, c := range []struct {
+		source, client string
+		id             uint16
+		hash           uint64
+		want           bool
+	}{
+		{"a", "tcp://x", 7, 2, true}, {"a", "tcp://x", 7, 1, false}, {"a", "tcp://y", 7, 2, false},
+		{"b", "tcp://x", 8, 3, false}, {"a", "tcp://x", 8, 3, false},
+	} {
+		if got := s.Journalled(c.source, c.client, c.id, c.hash); got != c.want {
+			t.Errorf("%+v: got %t", c, got)
+		}
+	}
 }

@@ -9,11 +9,24 @@ import (
 
 // health remembers since when each trouble lasts.
 type health struct {
-	mu    sync.Mutex
-	since map[string]time.Time // by code
+	mu      sync.Mutex
+	since   map[string]time.Time // by code
+	refused string               // why the configuration on disk was not taken; "" = it was
 }
 
 func newHealth() *health { return &health{since: map[string]time.Time{}} }
+
+func (h *health) refuseConfig(why string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refused = why
+}
+
+func (h *health) refusedConfig() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.refused
+}
 
 // items returns the troubles of now with their beginning; what is not among them is over.
 func (h *health) items(now []api.Health, at time.Time) []api.Health {

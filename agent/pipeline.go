@@ -163,7 +163,7 @@ func (l *line) mqtt(c *config.MQTTSource) error {
 		id = "skerry-" + l.peer[max(0, len(l.peer)-8):] + "-" + c.Door.Name
 	}
 	l.sources = append(l.sources, mqtt.NewClient(c.Door, id, c.Target.Collection, patterns, format.Decoder,
-		l.sink(c.Target), l.clock, newSeen(l.db.Opened().Origins), tally, l.log))
+		l.sink(c.Target), l.clock, newSeen(l.db.Opened().Origins, c.Door.Name), tally, l.log))
 	return nil
 }
 
@@ -200,25 +200,28 @@ func (s bySource) Add(ctx context.Context, b sensors.Batch, done func(error)) er
 // Offer implements sensors.Sink.
 func (s bySource) Offer(b sensors.Batch, done func(error)) { s[b.Source].Offer(b, done) }
 
-// seen knows the messages that the kept journal holds: the latest of each packet id of a source and broker.
-type seen map[door]map[uint16]uint64
+// seen knows the messages of one source that the kept journal holds: the latest of each packet id, by broker.
+type seen struct {
+	source string
+	hashes map[string]map[uint16]uint64
+}
 
-type door struct{ source, client string }
-
-func newSeen(origins []store.Origin) seen {
-	s := seen{}
+func newSeen(origins []store.Origin, source string) seen {
+	s := seen{source, map[string]map[uint16]uint64{}}
 	for _, o := range origins {
-		d := door{o.Source, o.Client}
-		if s[d] == nil {
-			s[d] = map[uint16]uint64{}
+		if o.Source != source {
+			continue
 		}
-		s[d][o.PacketID] = o.Hash
+		if s.hashes[o.Client] == nil {
+			s.hashes[o.Client] = map[uint16]uint64{}
+		}
+		s.hashes[o.Client][o.PacketID] = o.Hash
 	}
 	return s
 }
 
 // Journalled implements mqtt.Seen.
 func (s seen) Journalled(source, client string, packetID uint16, hash uint64) bool {
-	have, is := s[door{source, client}][packetID]
-	return is && have == hash
+	have, is := s.hashes[client][packetID]
+	return is && have == hash && source == s.source
 }

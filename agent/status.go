@@ -162,6 +162,9 @@ func (a *Agent) troubles(s *api.Status) []api.Health {
 		}
 		add("store_failing", err.Error(), hint)
 	}
+	if why := a.health.refusedConfig(); why != "" {
+		add("config_refused", "the agent goes on with the configuration before: "+why, "run: skerry config check; then SIGHUP again")
+	}
 	opened := a.view.db.Opened()
 	for _, d := range opened.Damage {
 		add("journal_damaged", d.File+": "+d.Reason, "run: skerry verify")

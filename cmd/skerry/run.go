@@ -6,9 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
 	"runtime/debug"
+	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/agent/config"
@@ -22,7 +27,11 @@ func newRunCmd(p *place) *cobra.Command {
 
 The first SIGINT or SIGTERM stops it cleanly: sources stop, everything acknowledged
 is sealed into blocks, the store closes. A second one aborts at once; what was
-acknowledged is in the journal even then.`,
+acknowledged is in the journal even then.
+
+SIGHUP reads the configuration again: the gateway stops as above and starts with the
+new one in the same process. A configuration with faults is refused, which skerry
+status shows.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, err := p.configPath()
@@ -33,29 +42,105 @@ acknowledged is in the journal even then.`,
 			if err != nil {
 				return err
 			}
-			log := newLogger(cfg.Log, cmd.ErrOrStderr())
-			for _, w := range warnings {
-				log.Warn("configuration", "warning", w.String())
-			}
-			return runAgent(cmd.Context(), cfg, log)
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
+			r := runner{path: path, out: cmd.ErrOrStderr(), hangups: hangups, atTerminal: term.IsTerminal(int(os.Stdin.Fd()))}
+			r.log = r.logger(cfg, warnings)
+			return r.run(cmd.Context(), cfg)
 		},
 	}
 	p.addConfigFlag(cmd)
 	return cmd
 }
 
-// runAgent runs an agent until ctx ends.
-func runAgent(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+// A runner runs an agent, and another one in its place whenever the configuration is to be read again.
+type runner struct {
+	path       string // of the configuration
+	out        io.Writer
+	hangups    <-chan os.Signal
+	atTerminal bool // the program was started at a terminal
+	log        *slog.Logger
+}
+
+// run runs the gateway until ctx ends.
+func (r *runner) run(ctx context.Context, cfg *config.Config) error {
 	tuneMemory()
-	a, err := agent.Open(ctx, agent.Options{Config: cfg, Version: ownVersion().Version, Log: log})
+	a, err := r.open(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(a.Run(ctx), a.Close())
-	if err == nil {
-		log.InfoContext(ctx, "stopped", "sealed", true)
+	for {
+		next, err := r.runOne(ctx, a)
+		if err != nil || next == nil {
+			return err
+		}
+		a, err = r.open(ctx, next)
+		if err == nil {
+			cfg = next
+			continue
+		}
+		refused := fmt.Errorf("start with the new configuration: %w", err)
+		r.log = r.logger(cfg, nil)
+		r.log.ErrorContext(ctx, "configuration refused", "err", refused)
+		if a, err = r.open(ctx, cfg); err != nil {
+			return errors.Join(refused, err)
+		}
+		a.RefuseConfig(refused)
 	}
-	return err
+}
+
+func (r *runner) open(ctx context.Context, cfg *config.Config) (*agent.Agent, error) {
+	return agent.Open(ctx, agent.Options{Config: cfg, Version: ownVersion().Version, Log: r.log})
+}
+
+// runOne runs an agent until ctx ends, or there is a configuration to start the next one with.
+func (r *runner) runOne(ctx context.Context, a *agent.Agent) (next *config.Config, err error) {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		defer stop()
+		next = r.watch(running, a)
+	})
+	err = a.Run(running)
+	stop()
+	watcher.Wait()
+	if err = errors.Join(err, a.Close()); err == nil {
+		r.log.InfoContext(ctx, "stopped", "sealed", true)
+	}
+	return next, err
+}
+
+// watch returns the configuration that a SIGHUP asks to take, or nil when ctx or the terminal is gone.
+func (r *runner) watch(ctx context.Context, a *agent.Agent) *config.Config {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.hangups:
+		}
+		if r.atTerminal && !term.IsTerminal(int(os.Stdin.Fd())) {
+			return nil // it was closed
+		}
+		cfg, warnings, err := config.Load(r.path)
+		if err == nil {
+			r.log = r.logger(cfg, warnings)
+			r.log.InfoContext(ctx, "configuration read again", "file", r.path)
+			return cfg
+		}
+		a.RefuseConfig(err)
+		r.log.ErrorContext(ctx, "configuration refused", "err", err)
+	}
+}
+
+// logger returns the logger that a configuration asks for, and tells the configuration's warnings.
+func (r *runner) logger(cfg *config.Config, warnings []config.Fault) *slog.Logger {
+	log := newLogger(cfg.Log, r.out)
+	for _, w := range warnings {
+		log.Warn("configuration", "warning", w.String())
+	}
+	return log
 }
 
 // tuneMemory makes the collector run early: a gateway has little memory and time to spare.

@@ -169,6 +169,19 @@ func (b *Broker) Listen(ctx context.Context) error {
 	return nil
 }
 
+// Close gives the address back, which Run does itself. It is for a broker that listens and will not run.
+func (b *Broker) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.listener == nil {
+		return nil
+	}
+	if err := b.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close broker: %w", err)
+	}
+	return nil
+}
+
 // Addr returns the address with the real port, or nil before Listen.
 func (b *Broker) Addr() net.Addr {
 	b.mu.Lock()
