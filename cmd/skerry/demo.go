@@ -85,11 +85,6 @@ func runDemo(ctx context.Context, dir string, lasts time.Duration, out io.Writer
 	if err != nil {
 		return err
 	}
-	line, err := demo.OpenLine(filepath.Join(dir, demoSerial))
-	if err != nil {
-		return fmt.Errorf("open a serial line: %w", err)
-	}
-	defer func() { err = errors.Join(err, line.Close()) }()
 	logFile, err := os.OpenFile(filepath.Join(dir, demoLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
@@ -102,6 +97,11 @@ func runDemo(ctx context.Context, dir string, lasts time.Duration, out io.Writer
 	if err != nil {
 		return err
 	}
+	line, err := demo.OpenLine(filepath.Join(dir, demoSerial)) // only now: the folder may be another demo's
+	if err != nil {
+		return errors.Join(fmt.Errorf("open a serial line: %w", err), a.Close())
+	}
+	defer func() { err = errors.Join(err, line.Close()) }()
 	if lasts > 0 {
 		var stop context.CancelFunc
 		ctx, stop = context.WithTimeout(ctx, lasts)
