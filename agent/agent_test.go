@@ -328,7 +328,8 @@ func TestAgent_keepsTheBackendsPromises(t *testing.T) {
 // TestSeen_isOfOneSource: the latest message of a packet id counts, and other sources' do not.
 func TestSeen_isOfOneSource(t *testing.T) {
 	s := newSeen([]store.Origin{
-		{Source: "a", Origin: sensors.Origin{Client: "tcp://x", PacketID: 7, Hash: 1}}, {Source: "a", Origin: sensors.Origin{Client: "tcp://x", PacketID: 7, Hash: 2}},
+		{Source: "a", Origin: sensors.Origin{Client: "tcp://x", PacketID: 7, Hash: 1}},
+		{Source: "a", Origin: sensors.Origin{Client: "tcp://x", PacketID: 7, Hash: 2}},
 		{Source: "b", Origin: sensors.Origin{Client: "tcp://x", PacketID: 8, Hash: 3}},
 	}, "a")
 	for _, c := range []struct {
