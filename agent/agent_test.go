@@ -338,8 +338,11 @@ func TestSeen_isOfOneSource(t *testing.T) {
 		hash           uint64
 		want           bool
 	}{
-		{"a", "tcp://x", 7, 2, true}, {"a", "tcp://x", 7, 1, false}, {"a", "tcp://y", 7, 2, false},
-		{"b", "tcp://x", 8, 3, false}, {"a", "tcp://x", 8, 3, false},
+		{"a", "tcp://x", 7, 2, true},
+		{"a", "tcp://x", 7, 1, false},
+		{"a", "tcp://y", 7, 2, false},
+		{"b", "tcp://x", 8, 3, false},
+		{"a", "tcp://x", 8, 3, false},
 	} {
 		if got := s.Journalled(c.source, c.client, c.id, c.hash); got != c.want {
 			t.Errorf("%+v: got %t", c, got)
