@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/skerry-edge/skerry/sensors"
@@ -20,6 +21,9 @@ func (p *Pipeline) commitLoop(ctx context.Context) {
 	var rare rarely
 	retry := retryFirst
 	for p.waitForGroup(ctx) && p.waitForRoom(ctx) {
+		// Let everyone who is ready to add do so first. On one core this matters: told of the last commit, they
+		// could not run during this sync, and the group would be the one batch that woke the committer.
+		runtime.Gosched()
 		err := p.commit(&c, p.queue.take())
 		if err == nil {
 			retry = retryFirst

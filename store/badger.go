@@ -25,7 +25,7 @@ const openLimit = 60 * time.Second
 // BaseTableSize, no compression, no larger tables at deeper levels, and never a compaction of level 0 into
 // itself, which asks for 4 GiB: it takes four tables, so there are three at most. Small files, because
 // large mapped ones dirty whole folios on recent kernels and map more memory than a small machine has.
-// See docs/decisions/0005-one-table-size-on-32-bits.md.
+// See docs/decisions/0006-one-table-size-on-32-bits.md.
 func profile(dir string, log badger.Logger) badger.Options {
 	o := badger.DefaultOptions(dir).
 		WithSyncWrites(true).
@@ -79,6 +79,7 @@ func openBadger(dir string, log *badgerLog) (*badger.DB, error) {
 		if damaged {
 			log.log.Error("the newest value log file is damaged; it is kept")
 		}
+		warmValueLogs(dir)
 		if db, err = openGuarded(profile(dir, log)); err == nil {
 			return db, nil
 		}

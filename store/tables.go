@@ -14,7 +14,7 @@ import (
 
 // checkTables checks every block of every table that the MANIFEST lists, before Badger opens them:
 // over a damaged one Badger panics on a goroutine of its own, where nobody can recover, or leaves the whole
-// table out and goes on without its keys. See docs/decisions/0004-tables-are-checked-before-badger.md.
+// table out and goes on without its keys. See docs/decisions/0005-tables-are-checked-before-badger.md.
 func checkTables(dir string, o badger.Options) error {
 	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
 	if errors.Is(err, fs.ErrNotExist) {
