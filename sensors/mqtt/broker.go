@@ -107,6 +107,7 @@ type Broker struct {
 	unretained atomic.Uint64
 	forgotten  atomic.Uint64
 	complained atomic.Int64 // nanoseconds since 1970
+	held       atomic.Int64 // bytes: see hold
 	retained   retained
 	pace       pace
 

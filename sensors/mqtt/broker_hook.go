@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"math"
+	"sync/atomic"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -9,8 +10,10 @@ import (
 	"github.com/skerry-edge/skerry/sensors"
 )
 
-// maxSubscriptions is how many subscriptions a client may have.
-const maxSubscriptions = 1000
+const (
+	maxSubscriptions    = 1000   // of one client
+	maxAllSubscriptions = 20_000 // of all sessions
+)
 
 // brokerHook is what the server (mochi) asks and tells us.
 type brokerHook struct {
@@ -28,7 +31,7 @@ func (h *brokerHook) Provides(method byte) bool {
 	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish,
 		mochi.OnSessionEstablished, mochi.OnDisconnect, mochi.OnClientExpired, mochi.OnPacketRead,
 		mochi.OnPacketEncode, mochi.OnPublish, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnUnsubscribed,
-		mochi.OnRetainedExpired, mochi.OnQosComplete, mochi.OnRetainPublished:
+		mochi.OnRetainedExpired, mochi.OnQosPublish, mochi.OnQosComplete, mochi.OnQosDropped, mochi.OnRetainPublished:
 		return true
 	default:
 		return false
@@ -52,12 +55,31 @@ func (h *brokerHook) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 // OnConnectAuthenticate lets everybody in: see BrokerConfig.AllowAnonymous.
 func (h *brokerHook) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
 
-// OnACLCheck allows everything to those who were let in. It is called before a message is queued for a subscriber.
+// OnACLCheck allows everything to those who were let in. It is called before a message is queued for a subscriber, who
+// does not get it when too much waits already.
 func (h *brokerHook) OnACLCheck(cl *mochi.Client, _ string, write bool) bool {
-	if !write {
-		h.broker.awaitAcks(cl)
+	c, ok := connOf(cl)
+	if write || !ok {
+		return true
 	}
-	return true
+	h.broker.awaitAcks(c, cl)
+	if h.broker.mayHold(c, cl) {
+		return true
+	}
+	h.broker.missed()
+	return false
+}
+
+// OnQosPublish is called when a message of QoS 1 or 2 waits for the client's ack, and when it is sent again.
+func (h *brokerHook) OnQosPublish(cl *mochi.Client, pk packets.Packet, _ int64, _ int) {
+	if pk.FixedHeader.Type == packets.Publish {
+		h.broker.hold(cl, &pk)
+	}
+}
+
+// OnQosDropped is called when a message does not wait any more without the client's ack.
+func (h *brokerHook) OnQosDropped(cl *mochi.Client, pk packets.Packet) {
+	h.broker.letGo(cl, pk.PacketID)
 }
 
 // OnRetainPublished is called when a retained message was queued for the client, in the goroutine that reads for it.
@@ -68,7 +90,10 @@ func (h *brokerHook) OnRetainPublished(cl *mochi.Client, _ packets.Packet) {
 }
 
 // OnQosComplete is called after the client's last ack of a message.
-func (h *brokerHook) OnQosComplete(cl *mochi.Client, _ packets.Packet) { h.broker.settled(cl) }
+func (h *brokerHook) OnQosComplete(cl *mochi.Client, pk packets.Packet) {
+	h.broker.letGo(cl, pk.PacketID)
+	h.broker.settled(cl)
+}
 
 // OnSessionEstablish is called before the server takes over an older connection of the client.
 func (h *brokerHook) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
@@ -152,9 +177,9 @@ func (h *brokerHook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Pa
 		c.occupy()
 		c.beginRetained()
 	}
-	have := cl.State.Subscriptions.Len()
+	have, all := cl.State.Subscriptions.Len(), atomic.LoadInt64(&h.broker.server.Info.Subscriptions)
 	for i := range pk.Filters {
-		if len(pk.Filters[i].Filter) > sensors.MaxTopicBytes || have+i >= maxSubscriptions {
+		if len(pk.Filters[i].Filter) > sensors.MaxTopicBytes || have+i >= maxSubscriptions || all+int64(i) >= maxAllSubscriptions {
 			pk.Filters[i].Filter = ""
 		}
 	}

@@ -53,9 +53,9 @@ type pacing struct {
 }
 
 // awaitAcks waits until one more message may be queued for the client, within what is allowed.
-func (b *Broker) awaitAcks(cl *mochi.Client) {
-	c, ok := connOf(cl)
-	if !ok || cl.State.Inflight.Len() < maxQueued || c.pacing.abandoned.Load() || c.pacing.busy.Load() {
+func (b *Broker) awaitAcks(c *brokerConn, cl *mochi.Client) {
+	full := func() bool { return cl.State.Inflight.Len() >= maxQueued || !b.mayHold(c, cl) }
+	if !full() || c.pacing.abandoned.Load() || c.pacing.busy.Load() || c.life.Err() != nil {
 		return
 	}
 	start := time.Now()
@@ -64,7 +64,7 @@ func (b *Broker) awaitAcks(cl *mochi.Client) {
 	c.pacing.waited.Add(1)
 	defer c.pacing.waited.Add(-1)
 	defer func() { b.pace.spend(time.Since(start)) }()
-	for cl.State.Inflight.Len() >= maxQueued && !c.pacing.busy.Load() {
+	for full() && !c.pacing.busy.Load() {
 		select {
 		case <-c.pacing.freed:
 		case <-c.life.ended:

@@ -191,6 +191,60 @@ func TestBroker_queuesForASubscriberThatIsAway(t *testing.T) {
 	}
 }
 
+func TestBroker_limitsTheBytesThatWaitForSubscribers(t *testing.T) {
+	f := startBroker(t, mqtttest.NewSink(1, true), nil)
+	c := f.dial(t, "a", nil)
+	payload := make([]byte, 200<<10)
+	const away = 4
+	for i := range away {
+		listener := f.dial(t, strconv.Itoa(i), keep)
+		subscribe(t, listener, "elsewhere", 1+byte(i%2))
+		if err := listener.Disconnect(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.awaitClients(t, 1)
+	const count = 2 * maxHeld / (away * (200 << 10))
+	for range count {
+		if _, err := c.Publish("elsewhere", payload, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Drain(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if held := f.broker.held.Load(); held < maxHeld || held > maxHeld+away*(200<<10+2*heldPacket) {
+		t.Errorf("%d bytes wait, want %d and little more", held, maxHeld)
+	}
+	if f.broker.Status().Dropped == 0 {
+		t.Error("nothing was counted as dropped")
+	}
+	late := f.dial(t, "late", keep) // has a share in any case
+	subscribe(t, late, "small", 1)
+	publishNow(t, c, "small", "1", 1)
+	receive(t, late.messages, "a message")
+
+	for i := range away { // and all of it ends with the sessions, or with their acks
+		if i == 0 {
+			listener := f.dial(t, "0", keep)
+			for range 10 {
+				receive(t, listener.messages, "a message that waited")
+			}
+			continue
+		}
+		f.dial(t, strconv.Itoa(i), nil)
+	}
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for ctx := within(t); f.broker.held.Load() != 0; {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%d bytes wait, want none", f.broker.held.Load())
+		case <-ticker.C:
+		}
+	}
+}
+
 func TestBroker_sharesSubscriptions(t *testing.T) {
 	sink := mqtttest.NewSink(1, true)
 	f := startBroker(t, sink, nil)

@@ -15,6 +15,8 @@ type brokerSession struct {
 	mu        sync.Mutex      // guards what follows
 	exchanged map[uint16]bool // QoS 2 between PUBLISH and PUBREL; true = journalled, and answered with PUBREC
 	pages     [seenPages]*[seenPerPage]journalled
+	held      map[uint16]int64 // sizes of the messages that wait for the client's ack: see Broker.hold
+	heldBytes int64
 }
 
 // journalled is the latest message with a packet id of QoS 1, or of QoS 2 that only some routes could journal.
