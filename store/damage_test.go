@@ -11,6 +11,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"github.com/skerry-edge/skerry/crdt"
 	"github.com/skerry-edge/skerry/sensors"
 )
 
@@ -143,7 +144,23 @@ func TestDamage_replacedBlocks(t *testing.T) {
 	r.append("climate", r.noise(1000)...)
 	r.seal("climate", 1000, 200)
 	raws, keys, feed := r.blocksOf("climate")
-	for name, raw := range map[string][]byte{"the block before": raws[1], "cut off": raws[2][:100], "nothing": {}} {
+	f, _ := r.feedsOf("climate")
+	first, err := crdt.DecodeBlock(raws[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.data.Rewind(1, first.CID)
+	second, err := crdt.DecodeBlock(raws[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	fork, err := f.data.Append(crdt.Draft{Needs: second.Needs, Clock: second.Clock, Count: first.Count, Codec: second.Codec, Payload: first.Payload})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, raw := range map[string][]byte{
+		"the block before": raws[1], "another one of the same place": fork.Raw, "cut off": raws[2][:100], "nothing": {},
+	} {
 		set := func(b []byte) {
 			if err := r.db.badger.Update(func(txn *badger.Txn) error { return txn.Set(keys[2], b) }); err != nil {
 				t.Fatal(err)

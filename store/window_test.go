@@ -92,6 +92,26 @@ func TestQuery_oneLateReadingABlock(t *testing.T) {
 	if count != 300_000 {
 		t.Errorf("%d rows, want 300,000", count)
 	}
+	for _, newest := range []bool{false, true} {
+		s, err := r.db.snapshot(Query{Collection: "climate", To: maxTime, Newest: newest}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := s.walk()
+		w.target = 1e9 // whatever the index promises
+		most := 0
+		for w.lo < w.hi {
+			rows, err := w.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			most = max(most, len(rows))
+		}
+		s.close()
+		if most > mostReadings+1000 {
+			t.Errorf("newest %v: a window has %d rows, want at most %d and a block", newest, most, mostReadings)
+		}
+	}
 	r.check(Query{Collection: "climate", Newest: true, Limit: 500})
 	r.check(Query{Collection: "climate", From: testStart + 1e9, To: testStart + 3e9})
 }

@@ -272,7 +272,6 @@ func (j *Journal) write() error {
 func (j *Journal) giveUp() {
 	j.enc.take()
 	j.failed = true
-	j.offset = j.synced
 	_ = j.file.Truncate(j.synced) // the failure that led here is what is reported
 }
 
