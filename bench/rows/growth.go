@@ -96,14 +96,14 @@ func (b *Bench) growthAt(ctx context.Context, n int) (out grown, err error) {
 	if err != nil {
 		return out, err
 	}
-	parts := pick(b, 5, 1)
+	parts := pick(b, 15, 1)
 	a, err := child.Work[growAnswer](ctx, "grow", growTask{Dir: g.Data(), Key: key, From: n, Part: pick(b, 100_000, 10_000), Parts: parts})
 	if err != nil {
 		return out, err
 	}
 	out.cost = a.Nanoseconds
 	var starts []float64
-	for range pick(b, 5, 1) {
+	for range pick(b, 9, 1) {
 		if err := machine.Forget(g.Data()); err != nil {
 			return out, err
 		}
@@ -116,6 +116,9 @@ func (b *Bench) growthAt(ctx context.Context, n int) (out grown, err error) {
 	out.start = median(starts)
 	if err := g.Start(ctx, nil); err != nil {
 		return out, err
+	}
+	if err := pause(ctx, pick(b, 2*time.Second, 0)); err != nil {
+		return out, errors.Join(err, g.Stop())
 	}
 	out.span, out.newest, err = b.growthQueries(ctx, g, n)
 	return out, errors.Join(err, g.Stop())

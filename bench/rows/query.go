@@ -61,7 +61,7 @@ func (b *Bench) ask(ctx context.Context, g *gateway.Gateway, q api.Query) (asked
 	defer stop()
 	client := api.Dial(g.Socket())
 	var times []float64
-	for i := range pick(b, 21, 2) {
+	for i := range pick(b, 101, 2) {
 		began := time.Now()
 		if a.rows, err = count(ctx, client, q); err != nil {
 			return a, errors.Join(err, client.Close())
