@@ -135,6 +135,15 @@ func (c *brokerConn) closeLocked() {
 	c.room.Broadcast()
 }
 
+// forget gives back the memory of a connection that nobody reads any more. Its session may keep the rest of it for days.
+func (c *brokerConn) forget() {
+	c.in, c.start, c.end = nil, 0, 0
+	c.topics, c.intake, c.shadow, c.will = topicCache{}, intake{}, nil, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out, c.free = nil, nil
+}
+
 // writeAll writes what is queued until the connection is closed, and then closes the socket.
 func (c *brokerConn) writeAll() {
 	var batch []byte

@@ -114,6 +114,7 @@ func (b *Broker) serve(network net.Conn) {
 	c.connected()
 	_ = c.Close()
 	<-written
+	c.forget()
 	b.log.Debug("client disconnected", "remote", network.RemoteAddr().String(), "err", err)
 }
 
