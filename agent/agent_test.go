@@ -296,7 +296,8 @@ func TestAgent_metrics(t *testing.T) {
 	server.ServeHTTP(w, request)
 	for _, name := range []string{
 		"skerry_ingest_stored_readings_total", `skerry_ingest_lost_readings_total{reason="queue_full"}`,
-		`skerry_source_connected{source="weather"} 0`, "skerry_broker_acked_messages_total", "skerry_store_journal_bytes",
+		`skerry_source_connected{source="weather"} 0`, "skerry_broker_acked_messages_total",
+		"skerry_broker_dropped_messages_total", "skerry_store_journal_bytes",
 	} {
 		if !strings.Contains(w.Body.String(), name) {
 			t.Errorf("no metric %s", name)
