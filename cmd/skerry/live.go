@@ -95,7 +95,7 @@ func (d *demonstration) draw(ctx context.Context, arrived <-chan api.Row) error 
 // frame draws the whole terminal.
 func (d *demonstration) frame(view *demo.View, terminal *os.File, now time.Time) string {
 	width, height, err := term.GetSize(int(terminal.Fd()))
-	if err != nil {
+	if err != nil || width <= 0 || height <= 0 { // a serial console does not know
 		width, height = 80, 24
 	}
 	return "\x1b[H\x1b[J" + view.Frame(demo.Screen{
