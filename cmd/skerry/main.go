@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -26,6 +27,9 @@ func main() {
 // errInterrupted is the cause of a context that a signal ended.
 var errInterrupted = errors.New("interrupted")
 
+// sameGesture is how soon after the first a signal is the same one again: timeout(1) sends it to the process and to its group.
+const sameGesture = 250 * time.Millisecond
+
 // drainOnSignal returns a context that ends at the first SIGINT or SIGTERM; at the second one abort is called. stop
 // waits for the goroutine that watches.
 func drainOnSignal(parent context.Context, abort func()) (draining context.Context, stop func()) {
@@ -35,16 +39,21 @@ func drainOnSignal(parent context.Context, abort func()) (draining context.Conte
 	quit, watched := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watched)
-		for range 2 {
+		var first time.Time
+		for {
 			select {
 			case <-quit:
 				return
 			case <-signals:
 			}
-			if ctx.Err() != nil {
+			switch {
+			case first.IsZero():
+				first = time.Now()
+				cancel(errInterrupted)
+			case time.Since(first) >= sameGesture:
 				abort()
+				return
 			}
-			cancel(errInterrupted)
 		}
 	}()
 	return ctx, func() {

@@ -28,10 +28,13 @@ func TestDrainOnSignal_secondAborts(t *testing.T) {
 	if cause := context.Cause(ctx); !errors.Is(cause, errInterrupted) {
 		t.Errorf("the context ended with %v", cause)
 	}
+	if err := syscall.Kill(syscall.Getpid(), syscall.SIGTERM); err != nil { // the same one, sent twice
+		t.Fatal(err)
+	}
 	select {
 	case <-aborted:
 		t.Fatal("the first signal aborted already")
-	default:
+	case <-time.After(2 * sameGesture):
 	}
 	signalled(syscall.SIGINT, aborted)
 }
