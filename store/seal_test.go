@@ -43,8 +43,21 @@ func TestSeal_lossesInOrder(t *testing.T) {
 		readings, losses int
 		ok               bool
 	}{
-		{0, 0, true}, {9, 0, true}, {10, 0, true}, {10, 1, true}, {11, 0, false}, {20, 0, false}, {0, 1, false}, {9, 1, false},
-		{20, 1, true}, {19, 2, false}, {20, 2, true}, {21, 2, false}, {20, 3, false}, {-1, 0, false}, {0, -1, false},
+		{0, 0, true},
+		{9, 0, true},
+		{10, 0, true},
+		{10, 1, true},
+		{11, 0, false},
+		{20, 0, false},
+		{0, 1, false},
+		{9, 1, false},
+		{20, 1, true},
+		{19, 2, false},
+		{20, 2, true},
+		{21, 2, false},
+		{20, 3, false},
+		{-1, 0, false},
+		{0, -1, false},
 	} {
 		if _, _, err := r.db.tails["climate"].after(c.readings, c.losses); (err == nil) != c.ok {
 			t.Errorf("%d readings and %d losses can be sealed: %v, want %v", c.readings, c.losses, err, c.ok)
