@@ -84,6 +84,20 @@ func (r Row) String() string {
 	return "| " + strings.Join([]string{r.Group + ": " + r.Name, r.How, Number(r.Figure), r.Unit, ratio, r.Goal, met}, " | ") + " |"
 }
 
+// Score counts the rows with a goal, and those that meet it.
+func Score(rows []Row) (met, goals int) {
+	for i := range rows {
+		if rows[i].Met == nil {
+			continue
+		}
+		goals++
+		if *rows[i].Met {
+			met++
+		}
+	}
+	return met, goals
+}
+
 // JSON writes the rows one a line.
 func JSON(w io.Writer, rows []Row) error {
 	enc := json.NewEncoder(w)

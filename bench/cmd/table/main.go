@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -50,6 +51,7 @@ func table(ctx context.Context, args []string) error {
 	flags.StringVar(&b.Program, "skerry", "../bin/skerry", "the program to measure")
 	only := flags.String("run", "", "only the groups whose name matches this `regexp`")
 	asJSON := flags.Bool("json", false, "print the rows as JSON, one a line")
+	doc := flags.String("doc", "", "put the table into this `file`, too, between its two marks")
 	parent := flags.String("dir", "", "measure on the disk of this `folder` (default: the user's cache)")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -66,10 +68,16 @@ func table(ctx context.Context, args []string) error {
 	}
 	began := time.Now()
 	err = errors.Join(runGroups(ctx, b, wanted), os.RemoveAll(b.Dir))
-	if printed := show(os.Stdout, b, *asJSON, time.Since(began)); printed != nil {
-		return errors.Join(err, printed)
+	if *asJSON {
+		return errors.Join(err, report.JSON(os.Stdout, b.Rows))
 	}
-	return err
+	var text bytes.Buffer
+	err = errors.Join(err, show(&text, b, time.Since(began)))
+	if *doc != "" {
+		err = errors.Join(err, replaceTable(*doc, text.Bytes()))
+	}
+	_, printed := os.Stdout.Write(text.Bytes())
+	return errors.Join(err, printed)
 }
 
 // workFolder makes a fresh folder for the run.
@@ -106,16 +114,15 @@ func runGroups(ctx context.Context, b *rows.Bench, wanted *regexp.Regexp) error 
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-func show(w io.Writer, b *rows.Bench, asJSON bool, took time.Duration) error {
-	if asJSON {
-		return report.JSON(w, b.Rows)
-	}
+// show writes what the benchmark ran on, and the table.
+func show(w io.Writer, b *rows.Bench, took time.Duration) error {
+	met, goals := report.Score(b.Rows)
 	bare, err := machine.MeasureSyncs(filepath.Dir(b.Dir), 200*time.Millisecond)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(w, "Machine: %s, %.0f fdatasync/s. Took %s.\n\n",
-		machine.Describe(filepath.Dir(b.Dir)), bare.Rate, took.Round(time.Second)); err != nil {
+	if _, err := fmt.Fprintf(w, "Machine: %s, %.0f syncs/s (4 KiB append + fdatasync). Took %s; %d of %d goals met.\n\n",
+		machine.Describe(filepath.Dir(b.Dir)), bare.Rate, took.Round(time.Second), met, goals); err != nil {
 		return err
 	}
 	return report.Markdown(w, b.Rows)
