@@ -14,7 +14,7 @@ const (
 
 // replaceTable puts table into the document between its two marks.
 func replaceTable(path string, table []byte) error {
-	text, err := os.ReadFile(path) //nolint:gosec // the file that the user names
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("write document: %w", err)
 	}
