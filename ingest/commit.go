@@ -92,23 +92,10 @@ func (p *Pipeline) pressed() bool {
 	return readings > p.cfg.MaxUnsealed || text > maxUnsealedText
 }
 
-// gather lets those run who were told of the group before: they are likely to add to this one, and
-// else they would wait for a whole sync more. It takes no time worth naming, and none with one sender.
-func (p *Pipeline) gather(c *committer) {
-	const most = 4 // turns of the scheduler
-	for range most {
-		if c.told <= 1 || p.queue.senders() >= c.told {
-			break
-		}
-		runtime.Gosched()
-	}
-}
-
 // committer is the committer's memory between groups.
 type committer struct {
 	batches []sensors.Batch
 	losses  []sensors.Loss
-	told    int // batches of the group before that waited for their acknowledgement
 }
 
 // commit journals a group and tells everyone in it. After an error those who wait were told it, and
@@ -135,7 +122,6 @@ func (p *Pipeline) commit(c *committer, g group) error {
 		return err
 	}
 	p.groups.Add(1)
-	c.told = len(g.waiting)
 	p.queue.stored(readings)
 	tell(g.waiting, nil)
 	tell(g.offered, nil)

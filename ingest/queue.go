@@ -214,13 +214,6 @@ func (q *queue) due(now time.Time, c *Config) (hold time.Duration, ok bool) {
 	return hold, true
 }
 
-// senders returns how many batches wait for their acknowledgement.
-func (q *queue) senders() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.waiting)
-}
-
 // take empties the queue into a group.
 func (q *queue) take() group {
 	q.mu.Lock()
