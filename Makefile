@@ -62,8 +62,8 @@ fuzz: ## every fuzz target for FUZZTIME (default 15s)
 
 .PHONY: lint
 lint: bin/golangci-lint ## golangci-lint over the repository and the bench module
-	bin/golangci-lint run $(PACKAGES)
-	cd bench && ../bin/golangci-lint run --config ../.golangci.yml ./...
+	bin/golangci-lint run --allow-parallel-runners $(PACKAGES)
+	cd bench && ../bin/golangci-lint run --allow-parallel-runners --config ../.golangci.yml ./...
 
 bin/golangci-lint: tools/go.mod tools/go.sum
 	cd tools && go build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
