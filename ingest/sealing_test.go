@@ -189,9 +189,9 @@ func TestSealer_failsForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		var sound atomic.Bool
-		tries := 0
+		var tries atomic.Int32
 		f.onSeal = func() error {
-			tries++
+			tries.Add(1)
 			if sound.Load() {
 				return nil
 			}
@@ -221,8 +221,8 @@ func TestSealer_failsForLong(t *testing.T) {
 			}
 		})
 		<-time.After(20 * time.Second)
-		if tries > 60 {
-			t.Errorf("%d tries in 20 s: they must wait", tries)
+		if n := tries.Load(); n > 60 {
+			t.Errorf("%d tries in 20 s: they must wait", n)
 		}
 		sound.Store(true)
 		wg.Wait()
