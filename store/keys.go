@@ -18,7 +18,7 @@ import (
 //	M collection(4) feed(4) seq(8)                    block of a meta feed; never pruned
 //	b collection(4) bucket(4) part(2) feed(4) seq(8)  block of a data feed, in its segment
 //	s collection(4) bucket(4) part(2)                 segment: times, blocks, readings, bytes
-//	t collection(4) bucket(4) part(2) feed(4) seq(8)  time index: up to 64 blocks of a feed from seq on
+//	t collection(4) bucket(4) part(2) feed(4) seq(8)  time index: up to 32 blocks of a feed from seq on
 //	d feed(4) seq(8)                                  directory: blocks from seq on lie in this segment
 //
 // A segment is (bucket, part): the bucket is the day (since 1970, UTC) of the block's last time, with

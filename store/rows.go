@@ -97,8 +97,9 @@ type times struct {
 	check [8]byte // of the block's digest: checked on every read
 }
 
-// maxTimes is the number of blocks that one time index row holds.
-const maxTimes = 64
+// maxTimes is the number of blocks that one time index row holds: few enough that rows stay below the size
+// from which Badger puts values into its value log, where each replaced row would stay.
+const maxTimes = 32
 
 // appendTimes appends a time index row: for each block zigzag varint first − last of the block
 // before (wrapping), varint span, varint count, 8 bytes of digest. Sequence numbers are consecutive from the key's.
