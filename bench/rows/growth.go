@@ -125,12 +125,12 @@ func (b *Bench) growthAt(ctx context.Context, n int) (out grown, err error) {
 }
 
 func (b *Bench) growthQueries(ctx context.Context, g *gateway.Gateway, n int) (middle, latest float64, err error) {
-	a, err := b.ask(ctx, g, span(n, 10*time.Minute))
+	a, err := b.ask(ctx, g, span(n, 10*time.Minute, 30*time.Second))
 	if err != nil {
 		return 0, 0, err
 	}
 	middle = a.median.Seconds() * 1000
-	if a, err = b.ask(ctx, g, newest()); err != nil {
+	if a, err = b.ask(ctx, g, newest); err != nil {
 		return 0, 0, err
 	}
 	return middle, a.median.Seconds() * 1000, nil

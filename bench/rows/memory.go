@@ -120,7 +120,7 @@ func (b *Bench) big(ctx context.Context, dir string) (err error) {
 	}
 	rows, err := b.memoryOf(ctx, g, "1 GB stored", fast(), 64)
 	if err == nil {
-		_, err = b.ask(ctx, g, newest())
+		_, err = b.ask(ctx, g, newest)
 	}
 	if err := errors.Join(err, g.Stop()); err != nil {
 		return err

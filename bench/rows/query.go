@@ -33,13 +33,22 @@ func (b *Bench) filled(ctx context.Context, dir string, readings int) (*gateway.
 	return g, err
 }
 
-// span returns a query for one series over the middle of so many readings.
-func span(readings int, d time.Duration) api.Query {
-	middle := line.Start + int64(readings/line.SeriesCount/2)*line.Second
+// span returns queries for one series over the middle of so many readings, each somewhat later than the one before:
+// how many blocks a query needs depends on where it begins.
+func span(readings int, d, step time.Duration) func(i int) api.Query {
+	return func(i int) api.Query {
+		middle := line.Start + int64(readings/line.SeriesCount/2)*line.Second + int64(i%spans-spans/2)*int64(step)
+		return spanAt(middle, d)
+	}
+}
+
+const spans = 20 // that differ
+
+func spanAt(middle int64, d time.Duration) api.Query {
 	return api.Query{Collection: gateway.Collection, Series: "series007", From: middle - int64(d/2), To: middle + int64(d/2)}
 }
 
-func newest() api.Query {
+func newest(int) api.Query {
 	return api.Query{Collection: gateway.Collection, Newest: true, Limit: 100}
 }
 
@@ -50,8 +59,8 @@ type asked struct {
 	more          uint64 // bytes of anonymous memory, at most, above what it was before
 }
 
-// ask asks a running gateway.
-func (b *Bench) ask(ctx context.Context, g *gateway.Gateway, q api.Query) (asked, error) {
+// ask asks a running gateway, the i-th time query(i).
+func (b *Bench) ask(ctx context.Context, g *gateway.Gateway, query func(i int) api.Query) (asked, error) {
 	var a asked
 	before, err := g.Process()
 	if err != nil {
@@ -63,7 +72,7 @@ func (b *Bench) ask(ctx context.Context, g *gateway.Gateway, q api.Query) (asked
 	var times []float64
 	for i := range pick(b, 101, 2) {
 		began := time.Now()
-		if a.rows, err = count(ctx, client, q); err != nil {
+		if a.rows, err = count(ctx, client, query(i)); err != nil {
 			return a, errors.Join(err, client.Close())
 		}
 		took := time.Since(began)
@@ -143,9 +152,9 @@ func (b *Bench) query(ctx context.Context) (err error) {
 	}
 	for _, q := range []struct {
 		name  string
-		query api.Query
+		query func(i int) api.Query
 		goal  float64
-	}{{"one hour of one series", span(readings, time.Hour), 10}, {"newest 100", newest(), 5}} {
+	}{{"one hour of one series", span(readings, time.Hour, 0), 10}, {"newest 100", newest, 5}} {
 		a, err := b.ask(ctx, g, q.query)
 		if err != nil {
 			return err
