@@ -124,10 +124,7 @@ func TestAgent_line(t *testing.T) {
 	if seen != want {
 		t.Fatalf("tail showed %d rows, want %d", seen, want)
 	}
-	status, err := a.Status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	status := stored(tailCtx, t, a, want)
 	if in := status.Parts.Ingest; in.Decoded != want || in.Stored != want || in.Lost != 0 {
 		t.Errorf("ingest %+v, want %d decoded and stored", in, want)
 	}
@@ -156,6 +153,25 @@ func TestAgent_line(t *testing.T) {
 	verified, err := offline.Verify(t.Context())
 	if err != nil || !verified.OK {
 		t.Errorf("verify: %+v, %v", verified, err)
+	}
+}
+
+// stored returns the status once so many readings are counted as stored: a tail shows readings a moment before.
+func stored(ctx context.Context, t *testing.T, a *Agent, want uint64) api.Status {
+	t.Helper()
+	for {
+		status, err := a.Status(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status.Parts.Ingest.Stored >= want {
+			return status
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%d readings are stored, want %d", status.Parts.Ingest.Stored, want)
+		case <-time.After(time.Millisecond):
+		}
 	}
 }
 
