@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/skerry-edge/skerry/agent/api"
 	"github.com/skerry-edge/skerry/bench/child"
 	"github.com/skerry-edge/skerry/bench/gateway"
 	"github.com/skerry-edge/skerry/bench/line"
@@ -47,91 +48,119 @@ func growChild(ctx context.Context, t growTask) (growAnswer, error) {
 	return growAnswer{median(costs)}, l.Close()
 }
 
-// grown is what a store of one size is like.
-type grown struct{ cost, start, span, newest float64 }
+// grown is a store of one size, and what was measured of it.
+type grown struct {
+	size    int
+	gateway *gateway.Gateway
+	key     []byte
+	next    int // the reading that comes next
 
-// growth measures the same on stores of growing size; the ratios are to the smallest.
-func (b *Bench) growth(ctx context.Context) error {
+	cost, start, span, newest []float64
+}
+
+// growth measures the same on stores of different size, by turns; the ratios are to the smallest.
+func (b *Bench) growth(ctx context.Context) (err error) {
+	dir, err := b.folder("growth")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	sizes := []int{100_000, 1_000_000, 10_000_000}
 	if b.Growth8 {
 		sizes = append(sizes, 100_000_000)
 	}
-	var first grown
-	for i, n := range pick(b, sizes, []int{20_000, 40_000}) {
-		g, err := b.growthAt(ctx, n)
+	var all []*grown
+	for _, n := range pick(b, sizes, []int{20_000, 40_000}) {
+		g, err := b.filled(ctx, filepath.Join(dir, fmt.Sprint(n)), n)
 		if err != nil {
 			return err
 		}
-		if i == 0 {
-			first = g
+		key, err := g.Key()
+		if err != nil {
+			return err
 		}
-		size := report.Number(float64(n))
-		row := func(name, how, unit string, figure, base float64) report.Row {
-			r := report.Row{Group: "growth", Name: fmt.Sprintf("%s at %s readings", name, size), How: how, Figure: figure, Unit: unit}
-			if i == 0 {
-				return r
+		all = append(all, &grown{size: n, gateway: g, key: key, next: n})
+	}
+	for range pick(b, 9, 1) {
+		for _, g := range all {
+			if err := b.grow(ctx, g); err != nil {
+				return err
 			}
-			return r.Against("the smallest", base).RatioAtMost(1.2)
 		}
-		b.add(
-			row("cost of a reading", "the next 100,000, batches of 1,000, to durable", "ns", g.cost, first.cost),
-			row("start to the first ack", "agent, clean", "ms", g.start, first.start),
-			row("ten minutes of one series", "at the agent's door", "ms", g.span, first.span),
-			row("newest 100", "at the agent's door", "ms", g.newest, first.newest))
+	}
+	if err := b.growthAsk(ctx, all); err != nil {
+		return err
+	}
+	b.growthRows(all)
+	return nil
+}
+
+// grow adds to a store, and starts its agent.
+func (b *Bench) grow(ctx context.Context, g *grown) error {
+	task := growTask{Dir: g.gateway.Data(), Key: g.key, From: g.next, Part: pick(b, 100_000, 10_000), Parts: 1}
+	a, err := child.Work[growAnswer](ctx, "grow", task)
+	if err != nil {
+		return err
+	}
+	g.next += task.Part * task.Parts
+	g.cost = append(g.cost, a.Nanoseconds)
+	if err := machine.Forget(g.gateway.Data()); err != nil {
+		return err
+	}
+	took, err := startToAck(ctx, g.gateway, nil)
+	g.start = append(g.start, took.Seconds()*1000)
+	return errors.Join(err, g.gateway.Stop())
+}
+
+// growthAsk asks all agents by turns.
+func (b *Bench) growthAsk(ctx context.Context, all []*grown) (err error) {
+	clients := make([]*api.Client, len(all))
+	for i, g := range all {
+		if err := g.gateway.Start(ctx, nil); err != nil {
+			return err
+		}
+		clients[i] = api.Dial(g.gateway.Socket())
+		defer func() { err = errors.Join(err, clients[i].Close(), g.gateway.Stop()) }() //nolint:revive // defer: until all were asked
+	}
+	if err := pause(ctx, pick(b, 2*time.Second, 0)); err != nil {
+		return err
+	}
+	for round := range pick(b, 101, 2) {
+		for i, g := range all {
+			began := time.Now()
+			if _, err := count(ctx, clients[i], span(g.size, 10*time.Minute, 30*time.Second)(round)); err != nil {
+				return err
+			}
+			between := time.Now()
+			if _, err := count(ctx, clients[i], newest(round)); err != nil {
+				return err
+			}
+			g.span = append(g.span, between.Sub(began).Seconds()*1000)
+			g.newest = append(g.newest, time.Since(between).Seconds()*1000)
+		}
 	}
 	return nil
 }
 
-func (b *Bench) growthAt(ctx context.Context, n int) (out grown, err error) {
-	dir, err := b.folder("growth")
-	if err != nil {
-		return out, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	g, err := b.filled(ctx, filepath.Join(dir, "gateway"), n)
-	if err != nil {
-		return out, err
-	}
-	key, err := g.Key()
-	if err != nil {
-		return out, err
-	}
-	parts := pick(b, 15, 1)
-	a, err := child.Work[growAnswer](ctx, "grow", growTask{Dir: g.Data(), Key: key, From: n, Part: pick(b, 100_000, 10_000), Parts: parts})
-	if err != nil {
-		return out, err
-	}
-	out.cost = a.Nanoseconds
-	var starts []float64
-	for range pick(b, 9, 1) {
-		if err := machine.Forget(g.Data()); err != nil {
-			return out, err
+func (b *Bench) growthRows(all []*grown) {
+	for _, what := range []struct {
+		name, how, unit string
+		of              func(*grown) []float64
+	}{
+		{"cost of a reading", "the next 900,000, batches of 1,000, to durable", "ns", func(g *grown) []float64 { return g.cost }},
+		{"start to the first ack", "the agent, after a clean stop, cold page cache", "ms", func(g *grown) []float64 { return g.start }},
+		{"ten minutes of one series", "at the agent's door", "ms", func(g *grown) []float64 { return g.span }},
+		{"newest 100", "at the agent's door", "ms", func(g *grown) []float64 { return g.newest }},
+	} {
+		for i, g := range all {
+			r := report.Row{
+				Group: "growth", Name: fmt.Sprintf("%s at %s readings", what.name, report.Number(float64(g.size))),
+				How: what.how, Figure: median(what.of(g)), Unit: what.unit,
+			}
+			if i > 0 {
+				r = r.Against("the smallest", median(what.of(all[0]))).RatioAtMost(1.2)
+			}
+			b.add(r)
 		}
-		took, err := startToAck(ctx, g, nil)
-		if err := errors.Join(err, g.Stop()); err != nil {
-			return out, err
-		}
-		starts = append(starts, took.Seconds()*1000)
 	}
-	out.start = median(starts)
-	if err := g.Start(ctx, nil); err != nil {
-		return out, err
-	}
-	if err := pause(ctx, pick(b, 2*time.Second, 0)); err != nil {
-		return out, errors.Join(err, g.Stop())
-	}
-	out.span, out.newest, err = b.growthQueries(ctx, g, n)
-	return out, errors.Join(err, g.Stop())
-}
-
-func (b *Bench) growthQueries(ctx context.Context, g *gateway.Gateway, n int) (middle, latest float64, err error) {
-	a, err := b.ask(ctx, g, span(n, 10*time.Minute, 30*time.Second))
-	if err != nil {
-		return 0, 0, err
-	}
-	middle = a.median.Seconds() * 1000
-	if a, err = b.ask(ctx, g, newest); err != nil {
-		return 0, 0, err
-	}
-	return middle, a.median.Seconds() * 1000, nil
 }
