@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -65,18 +64,16 @@ func (db *DB) Query(ctx context.Context, q Query) (sensors.Precision, iter.Seq2[
 // send yields the rows.
 func (s *snapshot) send(ctx context.Context, yield func(sensors.Row, error) bool) {
 	sent := int64(0)
-	for rows, err := range s.windows(ctx) {
+	for r, err := range s.rows(ctx) {
 		if err != nil {
 			yield(sensors.Row{}, err)
 			return
 		}
-		for i := range rows {
-			if !yield(sensors.Row{Reading: rows[i].Reading, Author: rows[i].author}, nil) {
-				return
-			}
-			if sent++; sent == s.q.Limit {
-				return
-			}
+		if !yield(sensors.Row{Reading: r.Reading, Author: r.author}, nil) {
+			return
+		}
+		if sent++; sent == s.q.Limit {
+			return
 		}
 	}
 }
@@ -90,7 +87,8 @@ type snapshot struct {
 	number    uint32 // of the collection
 	segments  []placedSegment
 	feeds     map[uint32]*feedView
-	tail      []row // sorted as q wants
+	tail      []row
+	tailOrder []place // of the tail's rows, as q wants
 	reader    *blockReader
 	wants     map[*sensors.Series]bool
 }
@@ -169,7 +167,7 @@ func (db *DB) snapshot(q Query, lenient bool) (*snapshot, error) {
 	for _, rs := range chunks {
 		s.tail = s.appendWanted(s.tail, rs, author, q.From, q.To)
 	}
-	s.sort(s.tail)
+	s.tailOrder = s.arrange(nil, s.tail)
 	var err error
 	if s.reader, err = newBlockReader(s.txn, s.number); err != nil {
 		s.close()
@@ -250,43 +248,4 @@ func matchGlob(pattern, text string) bool {
 		text, rest = text[at+len(part):], after
 	}
 	return false
-}
-
-// sort orders rows by time, series, author; newest first when the query says so.
-func (s *snapshot) sort(rows []row) {
-	newest := s.q.Newest
-	slices.SortStableFunc(rows, func(a, b row) int {
-		switch {
-		case a.Time < b.Time != newest && a.Time != b.Time:
-			return -1
-		case a.Time != b.Time:
-			return 1
-		}
-		if a.Series != b.Series {
-			if c := compareSeries(a.Series, b.Series); c != 0 {
-				return c
-			}
-		}
-		return strings.Compare(a.author, b.author)
-	})
-}
-
-// compareSeries orders by name, then tags, then type and unit.
-func compareSeries(a, b *sensors.Series) int {
-	if c := strings.Compare(a.Name, b.Name); c != 0 {
-		return c
-	}
-	c := slices.CompareFunc(a.Tags, b.Tags, func(x, y sensors.Tag) int {
-		if c := strings.Compare(x.Key, y.Key); c != 0 {
-			return c
-		}
-		return strings.Compare(x.Value, y.Value)
-	})
-	if c != 0 {
-		return c
-	}
-	if c := int(a.Type) - int(b.Type); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Unit, b.Unit)
 }

@@ -16,8 +16,10 @@ import (
 // Blocks overlap in time: feeds run side by side, and late data comes in later blocks. To give rows
 // in order with bounded memory, a query goes through time in windows: each takes, from every block that
 // overlaps it, the readings inside it, sorts them and hands them out. Windows are cut so that, by the
-// index, about windowReadings fall into each; a block that overlaps several is decoded for each.
+// index, about windowReadings fall into each, the first ones less: a query with a limit may need no more
+// than them. A block that overlaps several windows is decoded for each.
 const (
+	leastWindow    = 250
 	firstWindow    = 4_000
 	windowReadings = 32_000
 	mostReadings   = 4 * windowReadings // then it is cut once more
@@ -37,40 +39,42 @@ type walk struct {
 	lo, hi int64 // what is left: lo ≤ time < hi
 	refs   []ref // of loaded segments, overlapping what is left
 	target float64
-	rows   []row // of the window
+	rows   []row   // of the window
+	order  []place // of rows, as the query wants
 }
 
-// windows yields the rows of one window after the other, each sorted. The slice is reused.
-func (s *snapshot) windows(ctx context.Context) iter.Seq2[[]row, error] {
-	return func(yield func([]row, error) bool) {
+// rows yields the rows in order, one window after the other. A row is valid until the next.
+func (s *snapshot) rows(ctx context.Context) iter.Seq2[*row, error] {
+	return func(yield func(*row, error) bool) {
 		w := s.walk()
 		for w.lo < w.hi {
 			if err := ctx.Err(); err != nil {
 				yield(nil, err)
 				return
 			}
-			rows, err := w.next()
-			if err != nil {
+			if err := w.next(); err != nil {
 				yield(nil, err)
 				return
 			}
-			if len(rows) > 0 && !yield(rows, nil) {
-				return
+			for _, p := range w.order {
+				if !yield(&w.rows[p.at], nil) {
+					return
+				}
 			}
 		}
 	}
 }
 
-// next returns the rows of the next window and goes on behind it.
-func (w *walk) next() ([]row, error) {
+// next sets rows and order to those of the next window and goes on behind it.
+func (w *walk) next() error {
 	from, to, err := w.cut()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for {
 		whole, err := w.read(from, to)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if whole {
 			break
@@ -82,14 +86,13 @@ func (w *walk) next() ([]row, error) {
 	} else {
 		w.lo = to
 	}
-	return w.rows, nil
+	return nil
 }
 
 // shrink makes a window smaller in which more readings lie than the index led to expect: w.rows are
 // some of them.
 func (w *walk) shrink(from, to int64) (int64, int64) {
-	w.sort(w.rows)
-	at := w.rows[len(w.rows)/4].Time
+	at := w.order[len(w.order)/4].time
 	if w.q.Newest {
 		return min(max(at, from+1), to-1), to
 	}
@@ -99,6 +102,9 @@ func (w *walk) shrink(from, to int64) (int64, int64) {
 // walk bounds the query by what there is.
 func (s *snapshot) walk() *walk {
 	w := &walk{snapshot: s, lo: maxTime, hi: minTime, target: firstWindow}
+	if limit := s.q.Limit; limit > 0 && limit < firstWindow/2 {
+		w.target = max(leastWindow, 2*float64(limit))
+	}
 	for _, seg := range s.segments {
 		w.lo, w.hi = min(w.lo, seg.First), max(w.hi, afterTime(seg.Last))
 	}
@@ -232,8 +238,8 @@ func (w *walk) load(p placedSegment) error {
 	return nil
 }
 
-// read sets w.rows to the window's rows, sorted. It returns false where they are too many for one
-// window that can be cut further; then they are only some.
+// read sets rows and order to the window's. It returns false where they are too many for one window
+// that can be cut further; then they are only some.
 func (w *walk) read(from, to int64) (whole bool, err error) {
 	w.rows = w.rows[:0]
 	for i := range w.refs {
@@ -253,20 +259,26 @@ func (w *walk) read(from, to int64) (whole bool, err error) {
 			w.rows = append(w.rows, row{rs[j], f.author})
 		}
 		if len(w.rows) > mostReadings && to-from > 1 {
+			w.sort()
 			return false, nil
 		}
 	}
-	w.rows = append(w.rows, w.tailWindow(from, to)...)
-	w.sort(w.rows)
+	for _, p := range w.tailWindow(from, to) {
+		w.rows = append(w.rows, w.tail[p.at])
+	}
+	w.sort()
 	return true, nil
 }
 
-// tailWindow returns the part of the sorted tail with from ≤ time < to.
-func (w *walk) tailWindow(from, to int64) []row {
+// sort orders the window's rows.
+func (w *walk) sort() { w.order = w.arrange(w.order[:0], w.rows) }
+
+// tailWindow returns the part of the tail with from ≤ time < to, ordered.
+func (w *walk) tailWindow(from, to int64) []place {
 	newest := w.q.Newest
 	search := func(t int64) int { // the first row at or after t; newest: before t
-		at, _ := slices.BinarySearchFunc(w.tail, t, func(r row, t int64) int {
-			if r.Time < t != newest {
+		at, _ := slices.BinarySearchFunc(w.tailOrder, t, func(p place, t int64) int {
+			if p.time < t != newest {
 				return -1
 			}
 			return 1
@@ -277,7 +289,7 @@ func (w *walk) tailWindow(from, to int64) []row {
 	if newest {
 		a, b = b, a
 	}
-	return w.tail[a:b]
+	return w.tailOrder[a:b]
 }
 
 // blockReader reads data blocks of one collection and checks them. Not safe for concurrent use.
