@@ -11,7 +11,7 @@ import (
 
 // What one seal may have. The store bounds the number of blocks of all kinds: store.MaxSealBlocks.
 const (
-	sealBlocks   = 8        // data blocks
+	sealBlocks   = 16       // data blocks
 	sealReadings = 64 << 10 // about; more only where one block has more
 	sealMetas    = 8        // meta blocks with definitions of series
 	sealLosses   = 4        // meta blocks with losses

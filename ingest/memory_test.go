@@ -136,7 +136,7 @@ func (f *fakeStore) Seal(name string, blocks []*crdt.Block, readings, losses int
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(blocks) > 24 { // store.MaxSealBlocks
+	if len(blocks) > 32 { // store.MaxSealBlocks
 		f.t.Errorf("a seal has %d blocks", len(blocks))
 	}
 	t := f.tailLocked(name)

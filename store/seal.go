@@ -12,7 +12,7 @@ import (
 )
 
 // MaxSealBlocks is how many blocks one Seal may have: Badger limits a transaction.
-const MaxSealBlocks = 24
+const MaxSealBlocks = 32
 
 // Seal commits blocks of our own feeds in one synced transaction, and with them that the first
 // readings and losses of the collection's tail are in blocks now. New feeds come with their opening

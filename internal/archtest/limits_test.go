@@ -105,7 +105,7 @@ func TestLimits_tableMatchesCode(t *testing.T) {
 func TestLimits_seesWrongRows(t *testing.T) {
 	source := newConstants(repository)
 	for _, c := range []struct{ where, value, want string }{
-		{"store.MaxSealBlocks", "25", "is 24"},
+		{"store.MaxSealBlocks", "25", "is 32"},
 		{"store.noSuchLimit", "1", "no constant"},
 		{"ingest.Config.NoSuchField", "1", "no default"},
 		{"store.WithNoSuchOption()", "1", "no call"},
