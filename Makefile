@@ -41,8 +41,9 @@ test: needs ## all that CI runs: check, 386, fuzz, kill, cross-build, bench smok
 check: lint test-unit test-race ## the quick part: lint, unit tests, race detector
 
 .PHONY: test-unit
-test-unit: ## unit tests as the product is built
+test-unit: ## unit tests as the product is built, and those of the bench module
 	go test $(PACKAGES)
+	cd bench && go test ./...
 
 .PHONY: test-race
 test-race: ## unit tests under the race detector; the only run with cgo
