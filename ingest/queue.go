@@ -218,14 +218,14 @@ func (q *queue) due(now time.Time, c *Config) (hold time.Duration, ok bool) {
 func (q *queue) take() group {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	g := group{waiting: q.waiting, offered: q.offered, losses: q.losses}
+	g := group{waiting: q.waiting, offered: q.offered}
 	q.waiting, q.offered = nil, nil
 	if n := len(q.spare); n > 0 {
 		q.waiting, q.offered = q.spare[n-1].waiting, q.spare[n-1].offered
 		q.spare = q.spare[:n-1]
 	}
-	if len(g.losses) > 0 {
-		q.losses = lossSums{}
+	if len(q.losses) > 0 { // a map that is not handed over stays the queue's alone
+		g.losses, q.losses = q.losses, lossSums{}
 	}
 	q.waitingBytes, q.offeredBytes = 0, 0
 	q.wakeLocked()
