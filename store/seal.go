@@ -41,7 +41,8 @@ func (db *DB) Seal(name string, blocks []*crdt.Block, readings, losses int) erro
 		t.drop(readings, losses)
 	}
 	head := db.collections[name].ownData.sealedHead()
-	needed := db.oldestNeededLocked()
+	// A group that Append has just journalled is in no tail yet. It lies behind all that is sealed here.
+	needed := min(db.oldestNeededLocked(), head.SealedTo.File)
 	db.mu.Unlock()
 	db.commit.Unlock()
 
