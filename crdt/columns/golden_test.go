@@ -179,6 +179,14 @@ func goldens() map[string]func(m *maker) {
 			}
 			m.floats(0, v, nil)
 		},
+		"nans": func(m *maker) {
+			v := make([]float64, 40)
+			for i := range v {
+				v[i] = float64(float32(float64(i) / 100))
+			}
+			m.floats(0, v, nil)
+			m.rs[7].Num, m.rs[8].Num, m.rs[30].Num = 0xfff8000000000000, 0x7ff8000020000000, 0xffffffffe0000000
+		},
 		"floats": func(m *maker) {
 			m.floats(0, []float64{math.Pi, math.E, -math.Pi, 5e-324, math.MaxFloat64, 0.1 + 0.2}, nil)
 			m.floats(1, []float64{math.Sqrt2, math.Sqrt2}, nil)

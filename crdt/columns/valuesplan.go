@@ -138,14 +138,28 @@ func (p *valuesPlanner) keep() {
 	p.patches, p.other = p.other, p.patches
 }
 
+// singles reports whether single precision holds all floats.
 func singles(nums []uint64) bool {
 	for _, b := range nums {
 		v := math.Float64frombits(b)
+		if math.IsNaN(v) {
+			if !singleNaN(b) {
+				return false
+			}
+			continue
+		}
 		if math.Float64bits(float64(float32(v))) != b {
 			return false
 		}
 	}
 	return true
+}
+
+// singleNaN reports whether single precision holds a NaN: a quiet one whose lowest bits are zero. Processors
+// do not agree on what rounding makes of a NaN's sign and payload, so its bits are asked.
+func singleNaN(b uint64) bool {
+	const quiet, lost = 1 << 51, 1<<29 - 1
+	return b&quiet != 0 && b&lost == 0
 }
 
 // decimals finds the exponent with which integers hold nearly all floats, and plans for it. The
