@@ -109,6 +109,21 @@ func TestDecoder_refuses(t *testing.T) {
 	}
 }
 
+// TestDecoder_refusesHugeLengths: a length that passes the limit by far is not taken for the limit.
+func TestDecoder_refusesHugeLengths(t *testing.T) {
+	for length, good := range map[int64]bool{MaxReadings: true, MaxReadings + 1: false, 1 << 40: false, math.MaxInt64: false} {
+		c := craft{
+			heads: []uint64{headLength | headTime | headValue, zigzag(length), timesDelta, 2, zigzag(1), kindInt, 0, 0},
+			first: []uint64{7}, lane: make([]uint64, MaxReadings-1),
+		}
+		payload := c.payload(t)
+		payload = append(payload, make([]byte, MaxReadings>>readingsPerByteLog-len(payload))...)
+		if err := newCodec(t).dec.Check(payload, MaxReadings); (err == nil) != good {
+			t.Errorf("a run of %d: %v", length, err)
+		}
+	}
+}
+
 func TestDecoder_refusesLanes(t *testing.T) {
 	tokens := func() []byte { return make([]byte, 300) }
 	var source laneSource

@@ -24,7 +24,7 @@ func (s *headState) next(l *laneReader, left int) error {
 		return corrupt("a series number is too large")
 	}
 	if control&headLength != 0 {
-		s.length += int(max(min(unzigzag(l.next()), MaxReadings), -MaxReadings))
+		s.length += int(max(min(unzigzag(l.next()), MaxReadings+1), -MaxReadings))
 	}
 	if s.length < 1 || s.length > left {
 		return corrupt("a run is empty or too long")
