@@ -357,7 +357,19 @@ func (r *rig) finish() Stats {
 	if s.Queued != 0 {
 		r.t.Errorf("%d readings are queued after the end", s.Queued)
 	}
-	var appended, sealed uint64
+	if appended, sealed := r.checkSealed(); appended != s.Stored || sealed != s.Stored {
+		r.t.Errorf("%d readings journalled, %d in blocks, %d counted as stored", appended, sealed, s.Stored)
+	}
+	return s
+}
+
+// checkSealed stops the pipeline, expects that everything is in blocks, and returns how many readings were journalled
+// and sealed.
+func (r *rig) checkSealed() (appended, sealed uint64) {
+	r.t.Helper()
+	if err := r.stop(); err != nil {
+		r.t.Error(err)
+	}
 	r.store.with(func() {
 		for name, t := range r.store.tails {
 			appended += uint64(t.appended)
@@ -370,10 +382,7 @@ func (r *rig) finish() Stats {
 			}
 		}
 	})
-	if appended != s.Stored || sealed != s.Stored {
-		r.t.Errorf("%d readings journalled, %d in blocks, %d counted as stored", appended, sealed, s.Stored)
-	}
-	return s
+	return appended, sealed
 }
 
 func checkSums(t *testing.T, s Stats) {

@@ -65,64 +65,70 @@ func newSealer(p *Pipeline) (*sealer, error) {
 	return s, nil
 }
 
-// due seals what is due and returns how long until something else is; zero: nothing waits.
+// due seals what is due and returns how long until something else is; zero: nothing waits. Collections
+// take turns, so that one which fills as fast as it is sealed does not keep the others waiting.
 func (s *sealer) due() time.Duration {
-	var next time.Duration
-	pressed := s.pressed()
-	for c, w := range s.waits {
-		left := time.Until(w.retryAt)
-		if left <= 0 {
-			var err error
-			left, err = s.collection(c, pressed)
-			if err != nil {
-				left, w.retryAt = sealRetry, time.Now().Add(sealRetry)
-				if w.rare.now() {
-					s.log.Error("blocks were not sealed", "collection", c.name, "err", err)
+	for {
+		var next time.Duration
+		again := false
+		for c, w := range s.waits {
+			left := time.Until(w.retryAt)
+			if left <= 0 {
+				sealed, wait, err := s.turn(c, s.pressed())
+				if err != nil {
+					wait, w.retryAt = sealRetry, time.Now().Add(sealRetry)
+					if w.rare.now() {
+						s.log.Error("blocks were not sealed", "collection", c.name, "err", err)
+					}
 				}
+				left, again = wait, again || sealed
+			}
+			if left > 0 && (next == 0 || left < next) {
+				next = left
 			}
 		}
-		if left > 0 && (next == 0 || left < next) {
-			next = left
+		if !again {
+			return next
 		}
 	}
-	return next
 }
 
 // all seals everything.
 func (s *sealer) all() error {
 	var errs []error
 	for c := range s.waits {
-		_, err := s.collection(c, true)
-		errs = append(errs, err)
+		for sealed := true; sealed; {
+			var err error
+			sealed, _, err = s.turn(c, true)
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// collection seals what is due in one collection (final: everything) and returns how long until
-// more is due; zero: nothing waits.
-func (s *sealer) collection(c *Collection, final bool) (time.Duration, error) {
+// turn makes one seal in a collection, of what is due (final: of everything), and reports whether there
+// was one. Without one it returns how long until something is due; zero: nothing waits.
+func (s *sealer) turn(c *Collection, final bool) (sealed bool, left time.Duration, err error) {
 	w := s.waits[c]
-	for {
-		readings, losses, text := s.store.Unsealed(c.name)
-		if readings == 0 && losses == 0 {
-			w.since = time.Time{}
-			return 0, nil
-		}
-		if w.since.IsZero() {
-			w.since = time.Now()
-		}
-		full := readings >= c.cfg.MaxReadings || text >= c.cfg.MaxBytes
-		left := c.delay(readings, s.idle()) - time.Since(w.since)
-		all := final || left <= 0
-		if !full && !all {
-			return left, nil
-		}
-		done, err := s.seal(c, all)
-		if err != nil || !done {
-			return sealRetry, err
-		}
+	readings, losses, text := s.store.Unsealed(c.name)
+	if readings == 0 && losses == 0 {
+		w.since = time.Time{}
+		return false, 0, nil
+	}
+	if w.since.IsZero() {
 		w.since = time.Now()
 	}
+	full := readings >= c.cfg.MaxReadings || text >= c.cfg.MaxBytes
+	left = c.delay(readings, s.idle()) - time.Since(w.since)
+	all := final || left <= 0
+	if !full && !all {
+		return false, left, nil
+	}
+	if sealed, err = s.seal(c, all); err != nil || !sealed {
+		return false, sealRetry, err
+	}
+	w.since = time.Now()
+	return true, 0, nil
 }
 
 // delay returns how long the oldest of so many readings may wait for its block.
