@@ -189,6 +189,8 @@ type group struct {
 	waiting []entry
 	offered []entry
 	losses  lossSums
+
+	offeredSince time.Time // arrival of the oldest in offered
 }
 
 func (g *group) empty() bool { return len(g.waiting) == 0 && len(g.offered) == 0 && len(g.losses) == 0 }
@@ -218,7 +220,7 @@ func (q *queue) due(now time.Time, c *Config) (hold time.Duration, ok bool) {
 func (q *queue) take() group {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	g := group{waiting: q.waiting, offered: q.offered}
+	g := group{waiting: q.waiting, offered: q.offered, offeredSince: q.offeredSince}
 	q.waiting, q.offered = nil, nil
 	if n := len(q.spare); n > 0 {
 		q.waiting, q.offered = q.spare[n-1].waiting, q.spare[n-1].offered
@@ -284,9 +286,7 @@ func (q *queue) failed(g group) (refused, lost []entry) {
 	for i := range g.offered {
 		q.offeredBytes += g.offered[i].size
 	}
-	if len(q.offered) == 0 {
-		q.offeredSince = time.Now()
-	}
+	q.offeredSince = g.offeredSince // they were held already
 	q.offered = append(g.offered, q.offered...)
 	for len(q.offered) > 1 && q.offeredBytes > q.capacity {
 		lost = append(lost, q.dropOldestLocked())

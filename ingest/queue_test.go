@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/skerry-edge/skerry/sensors"
 )
@@ -28,4 +30,30 @@ func TestQueue_dropsBehindATakenGroup(t *testing.T) {
 	if total != 2 || total != q.count().lost {
 		t.Errorf("losses of %d readings, %d counted; want 2", total, q.count().lost)
 	}
+}
+
+// What was held and could not be stored is tried again soon, not held once more.
+func TestPipeline_heldGroupFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		f := newFake(t)
+		fails := true
+		f.onAppend = func([]sensors.Batch) error {
+			if fails {
+				fails = false
+				return errDisk
+			}
+			return nil
+		}
+		r := start(t, f, Config{Hold: true, Interval: 10 * time.Second}, synced)
+		told := make(chan error, 1)
+		r.pipe.Offer(r.batch(1), func(err error) { told <- err })
+		if err := <-told; err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(began); d != 10*time.Second+retryFirst {
+			t.Errorf("stored after %v, want 10 s and the first retry's wait", d)
+		}
+		r.finish()
+	})
 }
