@@ -150,6 +150,12 @@ func TestDecoder_refusesLanes(t *testing.T) {
 		t.Fatal(err)
 	}
 	frame := append([]byte{codingZstd, byte(len(other))}, other...)
+	longer := func(more string) []byte { // the frame with more bytes that count as part of it
+		end := 2 + int(zstd[1])
+		return slices.Concat([]byte{zstd[0], zstd[1] + byte(len(more))}, zstd[2:end], []byte(more), zstd[end:])
+	}
+	zeroed := slices.Clone(zstd)
+	clear(zeroed[14 : 2+int(zstd[1])])
 	turned := slices.Clone(rans)
 	turned[len(turned)-1] ^= 0x40
 	for what, src := range map[string][]byte{
@@ -166,7 +172,11 @@ func TestDecoder_refusesLanes(t *testing.T) {
 		"frame has no header":     {codingZstd, 3, 1, 2, 3},
 		"the size it should":      frame,
 		"extra bits end early":    {8, 16},
-		"frame cannot be inflate": append(append([]byte{zstd[0], zstd[1]}, zstd[2:10]...), make([]byte, len(zstd)-10)...),
+		"there is more than":      longer("\x50\x2a\x4d\x18\x03\x00\x00\x00abc"),
+		"there is more than one":  longer("\x28\xb5\x2f\xfd\x20\x00\x01\x00\x00"),
+		"more than one frame":     longer("\x00"),
+		"or not all of one":       append(append([]byte{zstd[0], zstd[1]}, zstd[2:10]...), make([]byte, len(zstd)-10)...),
+		"frame cannot be inflate": zeroed,
 	} {
 		if what == "extra bits end early" {
 			src = append([]byte{8}, slices.Repeat([]byte{16}, 300)...)

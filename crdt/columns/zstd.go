@@ -54,6 +54,9 @@ func (d *inflater) inflate(dst, frame []byte) error {
 	if !head.HasFCS || head.FrameContentSize != uint64(len(dst)) {
 		return corrupt("a frame does not have the size it should")
 	}
+	if frameSize(&head, frame) != len(frame) {
+		return corrupt("there is more than one frame, or not all of one")
+	}
 	out, err := d.dec.DecodeAll(frame, dst[:0:len(dst)])
 	if err != nil {
 		return corrupt("a frame cannot be inflated: " + err.Error())
@@ -62,4 +65,28 @@ func (d *inflater) inflate(dst, frame []byte) error {
 		return corrupt("a frame does not have the size it should")
 	}
 	return nil
+}
+
+// frameSize returns how many bytes the frame with that header takes, more than there are if it is cut short. The
+// library would pass over frames that are empty or to be skipped.
+func frameSize(head *zstd.Header, frame []byte) int {
+	const blockHead, checksum, rle = 3, 4, 1
+	at, last := head.HeaderSize, false
+	for !last && at+blockHead <= len(frame) {
+		block := uint32(frame[at]) | uint32(frame[at+1])<<8 | uint32(frame[at+2])<<16 // last (1 bit), type (2), size
+		last = block&1 == 1
+		at += blockHead
+		if block>>1&3 == rle {
+			at++
+		} else {
+			at += int(block >> 3)
+		}
+	}
+	if !last {
+		return len(frame) + 1
+	}
+	if head.HasCheckSum {
+		at += checksum
+	}
+	return at
 }
