@@ -62,7 +62,7 @@ func (c CollectionConfig) Validate(report func(key, what, hint string)) {
 	}
 	oneOf := func(key, value string, words ...string) {
 		if !slices.Contains(words, value) {
-			report(key, fmt.Sprintf("%q is not known", value), "want one of "+strings.ReplaceAll(strings.Trim(fmt.Sprintf("%q", words), "[]"), `" "`, `", "`))
+			report(key, fmt.Sprintf("%q is not known", value), want(words))
 		}
 	}
 	oneOf("kind", c.Kind, KindEvents)
@@ -78,4 +78,23 @@ func (c CollectionConfig) Validate(report func(key, what, hint string)) {
 	if c.MaxDelay < minDelay || c.MaxDelay > maxDelay {
 		report("max_delay", fmt.Sprintf("%v is out of range", c.MaxDelay), fmt.Sprintf("want %v to %v", minDelay, maxDelay))
 	}
+}
+
+// want says for people which words a key may have. "" among them: it may be left out.
+func want(words []string) string {
+	var quoted []string
+	for _, word := range words {
+		if word != "" {
+			quoted = append(quoted, fmt.Sprintf("%q", word))
+		}
+	}
+	last := len(quoted) - 1
+	text := "want " + quoted[last]
+	if last > 0 {
+		text = "want " + strings.Join(quoted[:last], ", ") + " or " + quoted[last]
+	}
+	if len(quoted) < len(words) {
+		text += ", or leave it out"
+	}
+	return text
 }

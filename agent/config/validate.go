@@ -117,7 +117,7 @@ func (g Gateway) validate(report func(key, what, hint string)) {
 // validate reports the faults of [log].
 func (l Log) validate(report func(key, what, hint string)) {
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, l.Level) {
-		report("level", quote(l.Level)+" is not known", `want one of "debug", "info", "warn", "error"`)
+		report("level", quote(l.Level)+" is not known", `want "debug", "info", "warn" or "error"`)
 	}
 	if !slices.Contains([]string{"text", "json"}, l.Format) {
 		report("format", quote(l.Format)+" is not known", `want "text" or "json"`)
