@@ -10,9 +10,12 @@ import (
 	"github.com/skerry-edge/skerry/sensors/serial"
 )
 
+// defaultDedupWindow is Target.DedupWindow where the file does not say.
+const defaultDedupWindow = 10 * time.Minute
+
 // entryDefault returns an entry of a list as it is before its keys are applied.
 func entryDefault(t reflect.Type) reflect.Value {
-	target := Target{DedupWindow: 10 * time.Minute}
+	target := Target{DedupWindow: defaultDedupWindow}
 	switch t {
 	case reflect.TypeFor[ingest.CollectionConfig]():
 		return reflect.ValueOf(ingest.DefaultCollectionConfig())

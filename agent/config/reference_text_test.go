@@ -24,7 +24,8 @@ relative to the main file's folder, so a gateway's folder may be moved. Inside s
 ` + "`password_file = \"${CREDENTIALS_DIRECTORY}/plant\"`" + `.
 
 **Faults** are all told at once, each as ` + "`FILE:LINE: key: what; hint`" + `; an unknown key names the nearest known one. With a fault
-` + "`run`, `config check` and every command that needs the file" + ` exit 78. Warnings are about what is allowed but hardly meant.
+` + "`run`, `demo`, `config check`, `config show` and `id`" + ` exit 78. Warnings are about what is allowed but hardly meant, such as a key that has no effect beside the others.
+Reading is never refused for a fault: the other commands tell the faults as warnings, and go on with the default of what is faulty.
 `
 
 	referenceTail = `## What sources make of their input
@@ -107,7 +108,7 @@ func referenceWords() map[string]string {
 		"collection.max_readings": "readings of a block, 1 to 65536",
 		"collection.max_bytes":    "bytes of a block's payload, 1024 to 196608",
 		"collection.max_delay":    "age at which a reading is sealed: from 64 readings on, fewer after 60 s; 100 ms to 1 h",
-		"collection.priority":     "`low`, `normal` or `alarm`; `alarm` seals within 1 s, and at once when nothing else is on its way",
+		"collection.priority":     "`low`, `normal` or `alarm`; `alarm` seals within 1 s, and at once when nothing else is on its way. `low` and `normal` have no effect until there is retention",
 		"collection.seal":         "`fast`: seals as priority `alarm` does",
 
 		"gateway.name":                "for people; the key is what identifies a gateway. At most 64 bytes",
@@ -121,12 +122,12 @@ func referenceWords() map[string]string {
 		"source.*.name":             "1 to 256 bytes; names beginning with `_` are reserved",
 		"source.mqtt.broker":        "`inside`, or `tcp://host:1883` of a broker elsewhere",
 		"source.mqtt.topics":        "`{x}` is one level and becomes the tag x; `+` and `#` as in MQTT",
-		"source.mqtt.qos":           "0, 1 or 2: the most that is asked for of a broker elsewhere",
+		"source.mqtt.qos":           "0, 1 or 2: the most that is asked for of a broker elsewhere; no effect with broker `inside`, where the sender chooses",
 		"source.mqtt.username":      "of a broker elsewhere; empty: anonymous",
 		"source.mqtt.password_file": "a file with the password alone, read at each connect; one newline at its end is not part of it",
 		"source.mqtt.client_id":     "at most 128 bytes; empty: made of the gateway's key and the source's name",
-		"source.mqtt.keep_alive":    "a silent broker is left after 1.5 times this; 5 s to 1 h",
-		"source.mqtt.max_inflight":  "messages taken and not yet durable, 1 to 65535",
+		"source.mqtt.keep_alive":    "a silent broker elsewhere is left after 1.5 times this; 5 s to 1 h",
+		"source.mqtt.max_inflight":  "messages of a broker elsewhere that are taken and not yet durable, 1 to 65535",
 		"source.serial.device":      "an absolute path; a bare name is one of `/dev/serial/by-id`, a bare ttyX one of `/dev`",
 		"source.serial.baud":        "a rate that Linux knows, 50 to 4000000",
 		"source.serial.delimiter":   "1 to 16 bytes, for framing `delimiter`; escapes as in Go: `'\\x03'`, `'\\r'`",

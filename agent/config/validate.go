@@ -81,6 +81,7 @@ func (v *validator) validate() {
 			"name a shorter one, or move the folder"))
 	}
 	c.Store.Validate(v.section("store"))
+	v.idleStore()
 	c.MQTT.Broker.Validate(v.section("mqtt.broker"))
 	for i, collection := range c.Collections {
 		collection.Validate(v.reporter(v.entry("collection", i), "collection", &v.faults))
@@ -152,12 +153,14 @@ func (v *validator) sources() {
 		s.Door.Validate(one.report)
 		v.source(one, names)
 		v.door(one, s.Door, clients)
+		idleMQTT(one, s.Door)
 		v.templates(one, s.Door.Topics)
 	}
 	for i, s := range v.cfg.Source.Serial {
 		one := v.named("serial", i, s.Port.Name, s.Decode, s.Target)
 		s.Port.Validate(one.report)
 		v.source(one, names)
+		idleSerial(one, s.Port)
 		v.templates(one, nil)
 	}
 }
