@@ -27,20 +27,21 @@ var errNoAgent = errors.New("only a running agent can answer this")
 // identity, and includes what is journalled.
 type Offline struct {
 	view
+	faults []config.Fault
 }
 
-// OpenOffline opens DIR/data. ErrLocked: an agent holds it.
+// OpenOffline opens DIR/data, or the folder that DIR/skerry.toml names. A faulty configuration is no obstacle to reading: see
+// Faults. ErrLocked: an agent holds the store.
 func OpenOffline(_ context.Context, dir string) (*Offline, error) {
 	data, key := filepath.Join(dir, "data"), filepath.Join(dir, "identity.key")
-	o := &Offline{view{}}
-	cfg, _, err := config.Load(filepath.Join(dir, config.FileName))
+	o := &Offline{}
+	cfg, faults, err := config.Salvage(filepath.Join(dir, config.FileName))
 	switch {
 	case err == nil:
 		data, key = cfg.Gateway.DataDir, cfg.Gateway.IdentityFile
-		o.name = cfg.Gateway.Name
-		o.configured = configuredCollections(cfg)
+		o.name, o.configured, o.faults = cfg.Gateway.Name, configuredCollections(cfg), faults
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+		o.faults = []config.Fault{{File: filepath.Join(dir, config.FileName), Line: 1, What: err.Error()}}
 	}
 	if _, err := os.Stat(data); err != nil {
 		err = fmt.Errorf("open store: %w", err)
@@ -67,6 +68,9 @@ func (*Offline) Status(context.Context) (api.Status, error) { return api.Status{
 
 // Tail implements api.Backend: nothing arrives without an agent.
 func (*Offline) Tail(context.Context, string) (api.Rows, error) { return api.Rows{}, errNoAgent }
+
+// Faults lists what is wrong with the folder's configuration: defaults stand in the place of what is faulty.
+func (o *Offline) Faults() []config.Fault { return o.faults }
 
 // Close releases the folder.
 func (o *Offline) Close() error { return o.db.Close() }

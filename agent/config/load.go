@@ -9,6 +9,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/skerry-edge/skerry/ingest"
+	"github.com/skerry-edge/skerry/sensors"
 )
 
 // FileError is the error of a configuration that cannot be read.
@@ -38,23 +41,59 @@ func (e *FileError) Hint() string {
 // allowed but probably not meant; they come with and without an error. The error is a Faults with all faults, or a
 // *FileError.
 func Load(path string) (*Config, []Fault, error) {
+	l, err := open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l.load()
+}
+
+// Salvage reads what can be read of the configuration at path and its drop-ins: what is faulty has its default. It is for reading
+// a gateway's data, which must not need a configuration without faults; nothing is to be run with it. The error is a
+// *FileError: then there is no configuration.
+func Salvage(path string) (*Config, []Fault, error) {
+	l, err := open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, faults, _ := l.salvage()
+	cfg.Collections = slices.DeleteFunc(cfg.Collections, func(c ingest.CollectionConfig) bool { return sensors.CheckName(c.Name) != nil })
+	plain := Default()
+	resolve(reflect.ValueOf(plain).Elem(), l.dir)
+	for _, fault := range faults {
+		switch fault.Key {
+		case "gateway.data_dir":
+			cfg.Gateway.DataDir = plain.Gateway.DataDir
+		case "gateway.identity_file":
+			cfg.Gateway.IdentityFile = plain.Gateway.IdentityFile
+		case "gateway.name":
+			cfg.Gateway.Name = l.hostname
+		case "api.socket":
+			cfg.API.Socket = plain.API.Socket
+		}
+	}
+	return cfg, faults, nil
+}
+
+// open reads the files. The error is a *FileError.
+func open(path string) (*loader, error) {
 	names, err := dropIns(path)
 	if err != nil {
-		return nil, nil, &FileError{Path: path, Err: err}
+		return nil, &FileError{Path: path, Err: err}
 	}
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return nil, nil, &FileError{Path: path, Err: err}
+		return nil, &FileError{Path: path, Err: err}
 	}
-	l := loader{dir: dir, lookup: os.LookupEnv, stat: os.Stat, hostname: HostName()}
+	l := &loader{dir: dir, lookup: os.LookupEnv, stat: os.Stat, hostname: HostName()}
 	for _, name := range append([]string{path}, names...) {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return nil, nil, &FileError{Path: name, Err: err}
+			return nil, &FileError{Path: name, Err: err}
 		}
 		l.files = append(l.files, source{name, text})
 	}
-	return l.load()
+	return l, nil
 }
 
 // dropIns lists the files that are put over the one at path.
@@ -93,9 +132,17 @@ type loader struct {
 }
 
 func (l *loader) load() (*Config, []Fault, error) {
-	var faults, warnings []Fault
+	cfg, faults, warnings := l.salvage()
+	if len(faults) > 0 {
+		return nil, warnings, Faults(faults)
+	}
+	return cfg, warnings, nil
+}
+
+// salvage goes on after each fault: what is faulty has its default.
+func (l *loader) salvage() (cfg *Config, faults, warnings []Fault) {
 	report := func(f Fault) { faults = append(faults, f) }
-	cfg := Default()
+	cfg = Default()
 	cfg.Gateway.Name = l.hostname
 	names := make([]string, 0, len(l.files))
 	broken := false
@@ -117,11 +164,8 @@ func (l *loader) load() (*Config, []Fault, error) {
 	resolve(reflect.ValueOf(cfg).Elem(), l.dir)
 	v := validator{cfg: cfg, refused: faults, stat: l.stat, incomplete: broken}
 	v.validate()
-	faults, warnings = append(faults, v.faults...), sorted(v.warnings, names)
-	if len(faults) > 0 {
-		return nil, warnings, Faults(sorted(toldOnce(faults), names))
-	}
-	return cfg, warnings, nil
+	faults = append(faults, v.faults...)
+	return cfg, sorted(toldOnce(faults), names), sorted(v.warnings, names)
 }
 
 // toldOnce drops faults of syntax where another fault of the same line says more.

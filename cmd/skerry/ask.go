@@ -5,14 +5,16 @@ import (
 	"io"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/skerry-edge/skerry/agent/api"
 )
 
 // ask opens the gateway that p names, lets question ask it, and closes it.
-func ask(ctx context.Context, p *place, question func(context.Context, api.Backend) error) error {
-	backend, closeBackend, err := p.backend(ctx)
+func ask(cmd *cobra.Command, p *place, question func(context.Context, api.Backend) error) error {
+	ctx := cmd.Context()
+	backend, closeBackend, err := p.backend(ctx, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

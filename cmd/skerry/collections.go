@@ -17,7 +17,7 @@ func newCollectionsCmd(p *place) *cobra.Command {
 		Short: "List the collections and what they hold",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
 				all, err := backend.Collections(ctx)
 				if err != nil {
 					return err

@@ -30,7 +30,7 @@ one that is there already is then replaced.`,
 			if err != nil {
 				return usageError("", "--out: %w", err)
 			}
-			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
 				rows, err := backend.Query(ctx, api.Query{Collection: args[0]})
 				if err != nil {
 					return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -54,15 +55,15 @@ func (p *place) addFolderFlags(cmd *cobra.Command) {
 }
 
 // backend opens what the flags name: the folder of --dir without an agent, else the agent's socket. The caller closes it.
-// Nothing is dialled yet, so an agent that does not answer shows at the first request.
-func (p *place) backend(ctx context.Context) (backend api.Backend, closeFunc func() error, err error) {
+// What is wrong with the configuration is told to warnings, as reading does not depend on it. Nothing is dialled yet, so an agent that does not answer shows at the first request.
+func (p *place) backend(ctx context.Context, warnings io.Writer) (backend api.Backend, closeFunc func() error, err error) {
 	if p.dir != "" {
 		if p.socket != "" || p.config != "" {
 			return nil, nil, usageError("--dir reads a folder without an agent; leave the other flag out", "--dir cannot be combined with --socket or --config")
 		}
-		return openOffline(ctx, p.dir)
+		return openOffline(ctx, p.dir, warnings)
 	}
-	socket, err := p.socketPath()
+	socket, err := p.socketPath(warnings)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -70,8 +71,9 @@ func (p *place) backend(ctx context.Context) (backend api.Backend, closeFunc fun
 	return client, client.Close, nil
 }
 
-// socketPath returns --socket, else the configuration's socket, else the packaged one.
-func (p *place) socketPath() (string, error) {
+// socketPath returns --socket, else the configuration's socket, else the packaged one. An agent goes on with the configuration
+// before when the one on disk is faulty, so it can be asked then, too.
+func (p *place) socketPath(warnings io.Writer) (string, error) {
 	if p.socket != "" {
 		return p.socket, nil
 	}
@@ -82,10 +84,11 @@ func (p *place) socketPath() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cfg, _, err := config.Load(path)
+	cfg, faults, err := config.Salvage(path)
 	if err != nil {
 		return "", err
 	}
+	warnOfFaults(warnings, faults)
 	return cfg.API.Socket, nil
 }
 

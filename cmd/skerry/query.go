@@ -42,7 +42,7 @@ In GLOB, * matches any characters. Tables show local time; JSON and CSV are UTC.
 			if err != nil {
 				return err
 			}
-			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
 				rows, err := backend.Query(ctx, q)
 				if err != nil {
 					return err

@@ -25,7 +25,7 @@ func newStatusCmd(p *place) *cobra.Command {
 Exit code 0: the agent answers, whatever troubles it; 4: no agent answers.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
 				status, err := backend.Status(ctx)
 				if err != nil {
 					return err

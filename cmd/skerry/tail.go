@@ -22,7 +22,7 @@ func newTailCmd(p *place) *cobra.Command {
 			if err := api.CheckName(args[0]); err != nil {
 				return usageError("", "collection: %w", err)
 			}
-			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
 				rows, err := backend.Tail(ctx, args[0])
 				if err != nil {
 					return err

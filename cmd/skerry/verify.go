@@ -21,7 +21,7 @@ func newVerifyCmd(p *place) *cobra.Command {
 Exit code 0: everything is as it should be; 3: damage was found.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return ask(cmd.Context(), p, func(ctx context.Context, backend api.Backend) error {
+			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
 				v, err := backend.Verify(ctx)
 				if err != nil {
 					return err

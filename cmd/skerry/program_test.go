@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A ran command line is what a real process left.
+type ran struct {
+	code           int
+	stdout, stderr string
+}
+
+// runProgram runs a command line in a process of its own.
+func runProgram(t *testing.T, args ...string) ran {
+	t.Helper()
+	cmd := program(t, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if exit, is := errors.AsType[*exec.ExitError](err); err != nil && !is {
+		t.Fatal(err)
+	} else if is {
+		return ran{exit.ExitCode(), stdout.String(), stderr.String()}
+	}
+	return ran{0, stdout.String(), stderr.String()}
+}
+
+// filledGateway returns a folder in which a demo has stored readings.
+func filledGateway(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "demo")
+	if r := runProgram(t, "demo", "--dir", dir, "--for", "1500ms"); r.code != 0 {
+		t.Fatalf("demo: exit code %d, %s", r.code, r.stderr)
+	}
+	return dir
+}
+
+// TestProgram_readsBesideAFaultyConfiguration: one's own data can be read whatever the configuration is like.
+func TestProgram_readsBesideAFaultyConfiguration(t *testing.T) {
+	dir := filledGateway(t)
+	file := filepath.Join(dir, "skerry.toml")
+	rows := runProgram(t, "query", "demo", "--dir", dir, "--format", "csv").stdout
+	if strings.Count(rows, "\n") < 3 {
+		t.Fatalf("the demo stored %q", rows)
+	}
+	warning := "warning: " + file + ":"
+	for name, text := range map[string]string{
+		"an unknown key":      "[gateway]\nname = 'demo'\ndata_dri = 'x'\n",
+		"an empty value":      "[gateway]\nname = 'demo'\ndata_dir = ''\nidentity_file = ''\n",
+		"no TOML":             "[gateway\n",
+		"a wrong type":        "[gateway]\ndata_dir = 5\n[[collection]]\nname = ''\n",
+		"a variable not set":  "[gateway]\ndata_dir = '${SKERRY_TEST_NOT_SET}'\n",
+		"a collection's kind": "[[collection]]\nname = 'demo'\nkind = 'gauge'\n",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out := filepath.Join(dir, "rows.csv")
+		for _, args := range [][]string{
+			{"query", "demo", "--format", "csv"}, {"verify"}, {"export", "demo", "--out", out}, {"collections", "--json"},
+		} {
+			r := runProgram(t, append(args, "--dir", dir)...)
+			if r.code != 0 || !strings.HasPrefix(r.stderr, warning) || args[0] == "query" && r.stdout != rows {
+				t.Errorf("%s: %v: exit code %d, %q, %q, want 0 and a warning", name, args, r.code, r.stdout, r.stderr)
+			}
+		}
+		if text, err := os.ReadFile(out); err != nil || string(text) != rows {
+			t.Errorf("%s: exported %q, %v", name, text, err)
+		}
+		for _, args := range [][]string{{"run"}, {"config", "check"}, {"config", "show"}, {"id"}} {
+			if r := runProgram(t, append(args, "--config", file)...); r.code != 78 || !strings.HasPrefix(r.stderr, "error: "+file+":") {
+				t.Errorf("%s: %v: exit code %d, %q, want 78", name, args, r.code, r.stderr)
+			}
+		}
+		if r := runProgram(t, "status", "--config", file); r.code != 4 || !strings.HasPrefix(r.stderr, warning) {
+			t.Errorf("%s: status: exit code %d, %q, want 4 and a warning", name, r.code, r.stderr)
+		}
+	}
+}
