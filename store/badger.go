@@ -161,6 +161,16 @@ func removeEmpty(dir string) (int, error) {
 	return removed, nil
 }
 
+// commit commits; a panic inside becomes an error.
+func commit(txn *badger.Txn) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return txn.Commit()
+}
+
 // closeBadger closes db; a panic inside becomes an error.
 func closeBadger(db *badger.DB) (err error) {
 	defer func() {
@@ -184,11 +194,10 @@ type badgerLog struct {
 
 // Errorf implements badger.Logger.
 func (l *badgerLog) Errorf(format string, args ...any) {
-	text := strings.TrimSpace(fmt.Sprintf(format, args...))
-	if strings.Contains(text, "sync") {
+	if strings.Contains(format, "sync") { // not in args: a folder may be named so
 		l.syncFailed.Store(true)
 	}
-	l.log.Error("database error", "text", text)
+	l.log.Error("database error", "text", strings.TrimSpace(fmt.Sprintf(format, args...)))
 }
 
 // Warningf implements badger.Logger.

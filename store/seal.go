@@ -16,7 +16,7 @@ const MaxSealBlocks = 32
 
 // Seal commits blocks of our own feeds in one synced transaction, and with them that the first
 // readings and losses of the collection's tail are in blocks now. New feeds come with their opening
-// blocks first, the meta feed before the data feed. After an error nothing was committed, and the same
+// blocks first, the meta feed before the data feed. After an error nothing counts as committed, and the same
 // readings and losses may be sealed again.
 func (db *DB) Seal(name string, blocks []*crdt.Block, readings, losses int) error {
 	s, err := db.prepareSeal(name, blocks, readings, losses)
@@ -24,6 +24,8 @@ func (db *DB) Seal(name string, blocks []*crdt.Block, readings, losses int) erro
 		return fmt.Errorf("seal %q: %w", name, err)
 	}
 	defer s.txn.Discard()
+	before := db.badger.NewTransaction(false)
+	defer before.Discard()
 
 	db.commit.Lock()
 	db.syncLog.syncFailed.Store(false)
@@ -33,8 +35,9 @@ func (db *DB) Seal(name string, blocks []*crdt.Block, readings, losses int) erro
 	}
 	if err != nil {
 		db.commit.Unlock()
-		return fmt.Errorf("seal %q: commit: %w", name, err)
+		return fmt.Errorf("seal %q: commit: %w", name, errors.Join(err, db.doubt.note(before, s.keys)))
 	}
+	db.doubt.before = nil
 	db.mu.Lock()
 	s.applyLocked()
 	if t := db.tails[name]; t != nil {
@@ -51,6 +54,9 @@ func (db *DB) Seal(name string, blocks []*crdt.Block, readings, losses int) erro
 	if err := db.journal.Sealed([]journal.SealedHead{head}); err != nil {
 		// The blocks are durable; the record only repeats it. The next group reports a journal in trouble.
 		db.log.Warn("journal did not take a sealed record", "collection", name, "err", err)
+	}
+	if db.doubt.lasts {
+		return nil
 	}
 	if err := db.journal.Release(needed); err != nil {
 		db.log.Warn("journal did not release its old files", "err", err)
@@ -87,16 +93,6 @@ func (db *DB) prepareSeal(name string, blocks []*crdt.Block, readings, losses in
 	return s, nil
 }
 
-// commit commits; a panic inside becomes an error.
-func commit(txn *badger.Txn) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v", r)
-		}
-	}()
-	return txn.Commit()
-}
-
 // oldestNeededLocked returns the oldest journal file that a tail still needs.
 func (db *DB) oldestNeededLocked() uint64 {
 	oldest := ^uint64(0)
@@ -120,10 +116,24 @@ type sealing struct {
 	feeds      map[crdt.FeedID]*feed // copies
 	order      []*feed
 	blocks     []*crdt.Block
-	readings   uint64 // in the data blocks
+	readings   uint64   // in the data blocks
+	keys       [][]byte // that the transaction writes
+}
+
+func (s *sealing) set(key, value []byte) error {
+	s.keys = append(s.keys, key)
+	return s.txn.Set(key, value)
+}
+
+func (s *sealing) put(key []byte, v any) error {
+	s.keys = append(s.keys, key)
+	return put(s.txn, key, v)
 }
 
 func (s *sealing) run(name string, sealedTo journal.Position, moved bool) error {
+	if err := s.db.doubt.putBack(s.txn); err != nil {
+		return err
+	}
 	if err := s.open(name, s.blocks); err != nil {
 		return err
 	}
@@ -144,11 +154,11 @@ func (s *sealing) run(name string, sealedTo journal.Position, moved bool) error 
 	}
 	for _, f := range s.order {
 		f.head.Commit = s.commit
-		if err := put(s.txn, numberKey(keyHead, f.number), &f.head); err != nil {
+		if err := s.put(numberKey(keyHead, f.number), &f.head); err != nil {
 			return err
 		}
 	}
-	return put(s.txn, numberKey(keyCollection, s.collection.number), &s.collection.row)
+	return s.put(numberKey(keyCollection, s.collection.number), &s.collection.row)
 }
 
 // open copies the collection, or makes it from the first opening block.
@@ -216,7 +226,7 @@ func (s *sealing) add(b *crdt.Block) error {
 	f.head.Bytes += uint64(len(b.Raw))
 	f.head.Hybrid = max(f.head.Hybrid, b.Clock.Hybrid)
 	if f.role == crdt.Meta {
-		return s.txn.Set(metaKey(s.collection.number, f.number, b.Seq), b.Raw)
+		return s.set(metaKey(s.collection.number, f.number, b.Seq), b.Raw)
 	}
 	f.head.Readings += uint64(b.Count)
 	s.readings += uint64(b.Count)
@@ -227,10 +237,10 @@ func (s *sealing) add(b *crdt.Block) error {
 func (s *sealing) addData(f *feed, b *crdt.Block) error {
 	seg := s.place(b)
 	number := s.collection.number
-	if err := s.txn.Set(blockKey(keyBlock, number, seg.segment, f.number, b.Seq), b.Raw); err != nil {
+	if err := s.set(blockKey(keyBlock, number, seg.segment, f.number, b.Seq), b.Raw); err != nil {
 		return err
 	}
-	if err := put(s.txn, segmentKey(keySegment, number, seg.segment), &seg.segmentRow); err != nil {
+	if err := s.put(segmentKey(keySegment, number, seg.segment), &seg.segmentRow); err != nil {
 		return err
 	}
 	if r := &f.range_; r.first != 0 && r.segment == seg.segment {
@@ -239,7 +249,7 @@ func (s *sealing) addData(f *feed, b *crdt.Block) error {
 		*r = openRange{first: b.Seq, last: b.Seq, segment: seg.segment}
 	}
 	d := directoryRow{Last: f.range_.last, Bucket: seg.bucket, Part: seg.part}
-	if err := put(s.txn, directoryKey(f.number, f.range_.first), &d); err != nil {
+	if err := s.put(directoryKey(f.number, f.range_.first), &d); err != nil {
 		return err
 	}
 	entry := times{seq: b.Seq, first: b.Clock.First, last: b.Clock.Last(), count: b.Count, check: checkOf(b)}
@@ -248,7 +258,7 @@ func (s *sealing) addData(f *feed, b *crdt.Block) error {
 	} else {
 		*t = openTimes{segment: seg.segment, entries: []times{entry}}
 	}
-	return s.txn.Set(blockKey(keyTimes, number, seg.segment, f.number, f.row.entries[0].seq), appendTimes(nil, f.row.entries))
+	return s.set(blockKey(keyTimes, number, seg.segment, f.number, f.row.entries[0].seq), appendTimes(nil, f.row.entries))
 }
 
 // place finds the block's segment and counts it there.
@@ -316,10 +326,10 @@ func (s *sealing) addOpening(b *crdt.Block) error {
 		s.collection.ownMeta, s.collection.row.OwnMeta = f, f.number
 	}
 	s.collection.row.Precision = o.Precision
-	if err := put(s.txn, numberKey(keyFeed, number), &row); err != nil {
+	if err := s.put(numberKey(keyFeed, number), &row); err != nil {
 		return err
 	}
-	return s.txn.Set(numberKey(keyOpening, number), b.Raw)
+	return s.set(numberKey(keyOpening, number), b.Raw)
 }
 
 // newFeeds returns how many of the working copies are of feeds that the store does not have. The

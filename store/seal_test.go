@@ -193,7 +193,7 @@ func TestSeal_commitFails(t *testing.T) {
 
 func TestBadgerLog_noticesFailedSyncs(t *testing.T) {
 	r := newRig(t)
-	r.db.syncLog.Errorf("something else")
+	r.db.syncLog.Errorf("while deleting file: %s", "/srv/sync/data/badger/00012.mem")
 	if r.db.syncLog.syncFailed.Load() {
 		t.Error("another error counts as a failed sync")
 	}

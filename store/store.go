@@ -66,6 +66,8 @@ type DB struct {
 	// commitTxn is commit; tests let it fail.
 	commitTxn func(*badger.Txn) error
 
+	doubt doubt // owned by the sealer
+
 	commit sync.RWMutex // see the package comment
 
 	mu          sync.RWMutex
@@ -245,8 +247,12 @@ func (db *DB) closeJournal() error {
 	return errors.Join(err, db.journal.Close(heads, origins))
 }
 
-// sealedHeads returns what a sealed record says of all our feeds; nil when something is unsealed.
+// sealedHeads returns what a sealed record says of all our feeds; nil when something is unsealed, or perhaps not on
+// disk.
 func (db *DB) sealedHeads() []journal.SealedHead {
+	if db.doubt.lasts {
+		return nil
+	}
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	for _, t := range db.tails {
