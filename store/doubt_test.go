@@ -107,3 +107,20 @@ func TestSeal_ofUnknownOutcomeKeepsTheJournal(t *testing.T) {
 		t.Errorf("%d journal files after a sound run, want 1", n)
 	}
 }
+
+// The journal's last files are the second copy of the newest blocks until Badger was closed.
+func TestClose_keepsTheJournalUntilBadgerIsClosed(t *testing.T) {
+	r := newRig(t)
+	older := r.keepBadger()
+	r.fill("climate", 100)
+	r.seal("climate", 100, 50)
+	disk := errors.New("input/output error")
+	r.db.closeDatabase = func(db *badger.DB) error { return errors.Join(closeBadger(db), disk) }
+	if err := r.db.Close(); !errors.Is(err, disk) {
+		t.Errorf("got %v, want the disk's error", err)
+	}
+	r.db = nil
+	r.rollBack(older)
+	r.open()
+	r.check(Query{Collection: "climate"})
+}

@@ -63,8 +63,9 @@ type DB struct {
 	badger  *badger.DB
 	syncLog *badgerLog
 	opened  Opened
-	// commitTxn is commit; tests let it fail.
-	commitTxn func(*badger.Txn) error
+	// commitTxn is commit and closeDatabase closeBadger; tests let them fail.
+	commitTxn     func(*badger.Txn) error
+	closeDatabase func(*badger.DB) error
 
 	doubt doubt // owned by the sealer
 
@@ -116,11 +117,14 @@ func Open(o Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{
-		dir: o.Dir, table: o.Table, author: o.Author, clock: o.Clock, log: o.Log, lock: lock, syncLog: &badgerLog{log: o.Log}, commitTxn: commit,
+		dir: o.Dir, table: o.Table, author: o.Author, clock: o.Clock, log: o.Log, lock: lock, syncLog: &badgerLog{log: o.Log}, commitTxn: commit, closeDatabase: closeBadger,
 		collections: map[string]*collection{}, byNumber: map[uint32]*collection{},
 		feeds: map[uint32]*feed{}, byID: map[crdt.FeedID]*feed{}, tails: map[string]*tail{},
 	}
 	if err := db.open(o); err != nil {
+		if db.journal != nil {
+			err = errors.Join(err, db.journal.Close(nil, nil))
+		}
 		if db.badger != nil {
 			err = errors.Join(err, closeBadger(db.badger))
 		}
@@ -221,22 +225,26 @@ func (db *DB) Append(batches []sensors.Batch, losses []sensors.Loss) error {
 	return nil
 }
 
-// Close seals nothing: the caller did. It trims the journal, closes Badger and releases the lock. No
+// Close seals nothing: the caller did. It closes Badger, then trims the journal, and releases the lock. No
 // other call may be under way or follow, but a Query's rows that are still read end with an error or early.
 func (db *DB) Close() error {
 	db.watchers.close()
-	var errs []error
+	err := db.closeDatabase(db.badger)
 	if db.journal != nil {
-		errs = append(errs, db.closeJournal())
+		err = errors.Join(err, db.closeJournal(err == nil))
 	}
-	errs = append(errs, closeBadger(db.badger), db.lock.release())
-	return errors.Join(errs...)
+	return errors.Join(err, db.lock.release())
 }
 
-func (db *DB) closeJournal() error {
+// closeJournal trims the journal only when Badger is known to be whole: until then the last files are the
+// second copy of its newest blocks.
+func (db *DB) closeJournal(trim bool) error {
+	var heads []journal.SealedHead
+	if trim {
+		heads = db.sealedHeads()
+	}
 	var origins []sensors.Batch
 	var err error
-	heads := db.sealedHeads()
 	if len(heads) > 0 {
 		if origins, err = db.lastOrigins(); err != nil {
 			heads = nil // keep the files
