@@ -154,6 +154,27 @@ func writeFile(path string, b []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// makeDir makes a folder and those above it, durably. sync syncs a folder.
+func makeDir(dir string, sync func(string) error) error {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeDir(filepath.Dir(dir), sync); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o700)
+	}
+	if err == nil {
+		return sync(filepath.Dir(dir))
+	}
+	if errors.Is(err, fs.ErrExist) {
+		var st fs.FileInfo
+		if st, err = os.Stat(dir); err == nil && !st.IsDir() {
+			err = fmt.Errorf("%s is not a folder", dir)
+		}
+	}
+	return err
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

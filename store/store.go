@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -109,7 +108,7 @@ type Origin struct {
 // Open opens the store in o.Dir and replays its journal. ErrLocked: another process has it.
 func Open(o Options) (*DB, error) {
 	began := time.Now()
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := makeDir(o.Dir, syncDir); err != nil {
 		return nil, fmt.Errorf("create store: %w", err)
 	}
 	lock, err := takeLock(filepath.Join(o.Dir, "LOCK"), o.Who)

@@ -201,3 +201,37 @@ func TestJournal_refusesTooLarge(t *testing.T) {
 		t.Errorf("damage %v, -want +got\n%s", c.Damage, diff)
 	}
 }
+
+// Nobody is told that a group is on disk before its file's entry in the folder is, and the folder's own.
+func TestJournal_foldersAreSynced(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	var fails string
+	var synced []string
+	o := Options{FileBytes: 1, syncDir: func(dir string) error {
+		if dir == fails {
+			return errDisk
+		}
+		synced = append(synced, filepath.Base(dir))
+		return syncDir(dir)
+	}}
+	fails = filepath.Dir(dir)
+	if _, err := Open(dir, o); !errors.Is(err, errDisk) {
+		t.Errorf("got %v, want the disk's error", err)
+	}
+	fails = ""
+	r := &rig{t: t, dir: dir, table: sensors.NewTable()}
+	r.open(o)
+	group := func() []sensors.Batch { return []sensors.Batch{r.batch(seeded(t), "climate", 5)} }
+	r.append(group())
+	if diff := cmp.Diff([]string{filepath.Base(filepath.Dir(dir)), "journal"}, synced); diff != "" {
+		t.Errorf("synced folders: -want +got\n%s", diff)
+	}
+	fails = dir
+	if _, err := r.j.Append(group(), nil, testClock); !errors.Is(err, errDisk) {
+		t.Errorf("got %v, want the disk's error", err)
+	}
+	fails = ""
+	r.append(group())
+	got, _ := r.read()
+	r.check(got)
+}

@@ -86,7 +86,7 @@ func (j *Journal) start() error {
 		_, err = f.WriteAt(appendFileHeader(nil, h), 0)
 	}
 	if err == nil {
-		err = errors.Join(f.Sync(), syncDir(j.dir))
+		err = errors.Join(f.Sync(), j.opts.syncDir(j.dir))
 	}
 	if err != nil {
 		_ = f.Close() // the error before it is the one to report

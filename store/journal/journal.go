@@ -37,6 +37,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/skerry-edge/skerry/sensors"
 )
@@ -76,7 +77,8 @@ type Options struct {
 	// After is a number that files were given before: new ones get higher ones, even in an empty folder.
 	After uint64
 
-	create func(path string) (file, error) // default: createFile
+	create  func(path string) (file, error) // default: createFile
+	syncDir func(dir string) error          // default: syncDir
 }
 
 const (
@@ -105,7 +107,7 @@ type Journal struct {
 	end    uint64   // where the records of the file before the next one end
 }
 
-// Open takes the folder dir for writing, creating it. What it holds is to be read with Read first;
+// Open takes the folder dir for writing, creating it, durably, in a folder that exists. What it holds is to be read with Read first;
 // writing goes on in a new file after the last one, which is cut where its records end, and synced.
 func Open(dir string, opts Options) (*Journal, error) {
 	if opts.FileBytes == 0 {
@@ -114,7 +116,13 @@ func Open(dir string, opts Options) (*Journal, error) {
 	if opts.create == nil {
 		opts.create = createFile
 	}
+	if opts.syncDir == nil {
+		opts.syncDir = syncDir
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create journal: %w", err)
+	}
+	if err := opts.syncDir(filepath.Dir(dir)); err != nil { // also where a start before made it
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
 	files, err := list(dir)
@@ -208,7 +216,7 @@ func (j *Journal) drop(n int) error {
 		}
 		j.files = j.files[1:]
 	}
-	return syncDir(j.dir)
+	return j.opts.syncDir(j.dir)
 }
 
 // Bytes returns the size of the journal's files, up to the last record.
