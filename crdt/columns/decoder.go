@@ -22,8 +22,7 @@ type Decoder struct {
 	lines  []span  // in all
 	nums   []uint64
 	ints   []uint64
-	words  []string // of a run
-	known  []string // the different ones
+	words  []string // the different ones of a run
 }
 
 // NewDecoder returns a decoder. The error is always nil today: the zstd decoder is made at the first frame.
@@ -39,7 +38,8 @@ type Lookup = func(number uint32, t sensors.Type) (*sensors.Series, error)
 // for each run, in order. The strings of one payload share memory with each other, none with payload.
 //
 // count is how many readings the payload has. The caller bounds it, since it bounds what is allocated:
-// at most 48 bytes a reading that is kept, and 25 bytes a reading and MaxInflated while it runs.
+// at most 48 bytes a reading that is kept, as much again when dst has to grow, and 40 bytes a reading and twice
+// MaxInflated while it runs.
 // The error wraps ErrCorrupt unless it is lookup's own; then dst is returned as it was.
 func (d *Decoder) Decode(dst []sensors.Reading, payload []byte, count uint32, from, to int64, lookup Lookup) ([]sensors.Reading, error) {
 	w := window{from: from, to: to, want: lookup}
@@ -73,17 +73,18 @@ func (d *Decoder) decode(dst []sensors.Reading, payload []byte, count uint32, w 
 	case count == 0 || count > MaxReadings || len(payload) == 0 || uint64(count)>>readingsPerByteLog > uint64(len(payload)):
 		return dst, corrupt(fmt.Sprintf("%d bytes cannot hold %d readings", len(payload), count))
 	}
+	defer d.forget()
 	if err := d.open(payload, count); err != nil {
 		return dst, err
 	}
 	h := firstHead()
-	for left := int(count); left > 0; {
+	before := len(dst)
+	for left := int(count); left > 0; left -= h.length {
 		if err := h.next(&d.lanes[0], left); err != nil {
 			return dst, err
 		}
-		left -= h.length
 		var err error
-		if dst, err = d.run(dst, &h, w); err != nil {
+		if dst, err = d.run(dst, &h, w, min(left, max(h.length, len(dst)-before))); err != nil {
 			return dst, err
 		}
 	}
@@ -99,12 +100,31 @@ func (d *Decoder) trim() {
 	if cap(d.tokens) > keep {
 		d.tokens = nil
 	}
+	if d.source.zstd.largest > keep {
+		d.source.zstd = inflater{}
+	}
 	if cap(d.all) > keep {
 		d.all = nil
 	}
-	if cap(d.nums) > keep {
-		d.nums, d.ints, d.words, d.known = nil, nil, nil, nil
+	if cap(d.lines) > keep {
+		d.lines = nil
 	}
+	if cap(d.nums) > keep {
+		d.nums = nil
+	}
+	if cap(d.ints) > keep {
+		d.ints = nil
+	}
+	if cap(d.words) > keep {
+		d.words = nil
+	}
+}
+
+// forget lets go of the payload and of the text, which all words are parts of.
+func (d *Decoder) forget() {
+	clear(d.lanes[:])
+	clear(d.words)
+	d.text = ""
 }
 
 // open takes the lanes and the text off a payload.
@@ -160,6 +180,7 @@ func padding(rest []byte, size int, count uint32) error {
 func (d *Decoder) openLanes(src []byte, count uint32) ([]byte, error) {
 	var counts [maxLane + 1]int
 	heads, firsts := d.lanes[laneHeads], 0
+	times, lines := 0, 0
 	h := firstHead()
 	for left := int(count); left > 0; left -= h.length {
 		if err := h.next(&heads, left); err != nil {
@@ -168,6 +189,10 @@ func (d *Decoder) openLanes(src []byte, count uint32) ([]byte, error) {
 		counts[h.lanes[0]] += h.timeNumbers()
 		firsts += h.firstNumbers()
 		counts[h.lanes[1]] += h.valueNumbers()
+		if h.time.mode != timesSame {
+			times += h.length
+			lines++
+		}
 	}
 	if heads.rest() != 0 {
 		return nil, corrupt("there are heads after the last run")
@@ -183,6 +208,7 @@ func (d *Decoder) openLanes(src []byte, count uint32) ([]byte, error) {
 	if total > MaxInflated {
 		return nil, corrupt("its lanes are too long")
 	}
+	d.all, d.lines = slices.Grow(d.all, times), slices.Grow(d.lines, lines)
 	used := len(d.tokens)
 	d.tokens = slices.Grow(d.tokens, total-used)[:total]
 	d.lanes[0].tokens = d.tokens[:used]

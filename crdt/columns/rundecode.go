@@ -7,8 +7,9 @@ import (
 	"github.com/skerry-edge/skerry/sensors"
 )
 
-// run decodes the run with the head h and appends what w wants of it to dst.
-func (d *Decoder) run(dst []sensors.Reading, h *headState, w *window) ([]sensors.Reading, error) {
+// run decodes the run with the head h and appends what w wants of it to dst, which it makes room in for so many
+// readings if it has to.
+func (d *Decoder) run(dst []sensors.Reading, h *headState, w *window, room int) ([]sensors.Reading, error) {
 	times, err := d.times(h)
 	if err != nil {
 		return dst, err
@@ -37,15 +38,18 @@ func (d *Decoder) run(dst []sensors.Reading, h *headState, w *window) ([]sensors
 		return dst, err
 	}
 	from := len(dst)
-	dst = slices.Grow(dst, h.length)[:from+h.length]
+	if cap(dst)-from < h.length {
+		dst = slices.Grow(dst, room)
+	}
+	dst = dst[:from+h.length]
 	out := dst[from:]
 	nums := d.nums[:len(out)]
 	for i, t := range times[:len(out)] {
 		out[i] = sensors.Reading{Series: series, Time: t * d.tick, Num: nums[i], Quality: h.quality}
 	}
 	if kind == kindString {
-		for i, s := range d.words[:len(out)] {
-			out[i].Str = s
+		for i, word := range nums {
+			out[i].Num, out[i].Str = 0, d.words[word]
 		}
 	}
 	if h.mixed {
@@ -151,7 +155,7 @@ func (d *Decoder) times(h *headState) ([]int64, error) {
 	in := d.ints[:h.timeNumbers()]
 	d.lanes[h.lanes[0]].read(in)
 	from := len(d.all)
-	d.all = slices.Grow(d.all, n)[:from+n]
+	d.all = d.all[:from+n] // openLanes made room
 	out := d.all[from:]
 	d.lines = append(d.lines, span{from, from + n})
 	switch t.mode {

@@ -95,52 +95,44 @@ func fill(out []uint64, v uint64) {
 	}
 }
 
-// strings sets d.words to the values of a run of strings.
+// strings sets d.words to the different strings of a run, and d.nums to which of them its values are.
 func (d *Decoder) strings(h *headState) error {
 	lane, many := &d.lanes[h.lanes[1]], int(h.value.many) //nolint:gosec // at most the run's length
-	indexes := d.nums[:h.length]
-	clear(indexes)
+	which := d.nums[:h.length]
+	clear(which)
 	if many > 1 && many < h.length {
-		lane.read(indexes[1:])
+		lane.read(which[1:])
 	}
-	d.known = d.known[:0]
+	clear(d.words)
+	d.words = slices.Grow(d.words[:0], many)
 	for range many {
 		word, err := d.word(lane.next())
 		if err != nil {
 			return err
 		}
-		d.known = append(d.known, word)
+		d.words = append(d.words, word)
 	}
-	d.words = slices.Grow(d.words[:0], h.length)[:h.length]
-	defer clear(indexes)
-	switch many {
-	case 1:
-		for i := range d.words {
-			d.words[i] = d.known[0]
-		}
-		return nil
-	case h.length:
-		copy(d.words, d.known)
+	if many == 1 {
 		return nil
 	}
-	return d.spell(indexes)
+	return spell(which, many)
 }
 
-// spell sets d.words to what the indexes say: 0 is the next known string, i the one before the i-th.
-func (d *Decoder) spell(indexes []uint64) error {
-	next := 0
+// spell turns indexes into which of so many words they say: 0 is the next, i the i-th. They are counted from 0.
+func spell(indexes []uint64, many int) error {
+	next := uint64(0)
 	for i, index := range indexes {
 		switch {
-		case index == 0 && next < len(d.known):
-			d.words[i] = d.known[next]
+		case index == 0 && next < uint64(many): //nolint:gosec // positive
+			indexes[i] = next
 			next++
-		case index == 0 || index > uint64(next):
+		case index == 0 || index > next:
 			return corrupt("a string is missing")
 		default:
-			d.words[i] = d.known[index-1]
+			indexes[i] = index - 1
 		}
 	}
-	if next != len(d.known) {
+	if next != uint64(many) { //nolint:gosec // positive
 		return corrupt("a string is used nowhere")
 	}
 	return nil

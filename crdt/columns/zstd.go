@@ -32,7 +32,8 @@ func (d *deflater) deflate(src []byte) ([]byte, error) {
 
 // inflater reads zstd frames. The decoder is made at the first frame.
 type inflater struct {
-	dec *zstd.Decoder
+	dec     *zstd.Decoder
+	largest int // bytes of the largest content: the library holds on to the one before
 }
 
 // inflate fills dst, exactly, from a frame.
@@ -57,6 +58,7 @@ func (d *inflater) inflate(dst, frame []byte) error {
 	if frameSize(&head, frame) != len(frame) {
 		return corrupt("there is more than one frame, or not all of one")
 	}
+	d.largest = max(d.largest, len(dst))
 	out, err := d.dec.DecodeAll(frame, dst[:0:len(dst)])
 	if err != nil {
 		return corrupt("a frame cannot be inflated: " + err.Error())
