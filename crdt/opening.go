@@ -128,8 +128,8 @@ func (o *Opening) check() error {
 		return fmt.Errorf("unknown kind %d: %w", o.Kind, ErrMalformed)
 	case o.Precision != 3 && o.Precision != 6 && o.Precision != 9:
 		return fmt.Errorf("precision %d, want 3, 6 or 9: %w", o.Precision, ErrMalformed)
-	case o.Author.IsZero():
-		return fmt.Errorf("no author: %w", ErrMalformed)
+	case o.Author.weak():
+		return fmt.Errorf("author %x is nobody or anybody: %w", o.Author[:], ErrMalformed)
 	case o.Role == Data && o.Meta.IsZero(), o.Role == Meta && !o.Meta.IsZero(), o.Role != Data && o.Role != Meta:
 		return fmt.Errorf("meta feed %s does not fit %s: %w", o.Meta, o.Role, ErrMalformed)
 	case o.MaxBlock < MinBlockBytes || o.MaxBlock > MaxBlockBytes:
