@@ -65,12 +65,13 @@ type Agent struct {
 // Open takes the store, the broker's port and the API's socket. The error names what is in the way:
 // store.ErrLocked when another agent has the store.
 func Open(ctx context.Context, o Options) (*Agent, error) {
-	a := &Agent{cfg: o.Config, version: o.Version, log: o.Log, started: time.Now(), health: newHealth()}
+	a := &Agent{cfg: o.Config, version: o.Version, log: o.Log, started: time.Now()}
 	id, err := identity.Load(o.Config.Gateway.IdentityFile)
 	if err != nil {
 		return nil, err
 	}
 	a.clock, a.table = clock.New(o.Config.Gateway.TrustClock), sensors.NewTable()
+	a.health = newHealth(func() time.Time { now, _ := a.clock.Now(); return now })
 	db, err := store.Open(store.Options{
 		Dir: o.Config.Gateway.DataDir, Table: a.table, Author: crdt.AuthorOf(id.PublicKey()),
 		Who: fmt.Sprintf("skerry run, process %d", os.Getpid()), Clock: clockBase(a.clock), Log: o.Log,
@@ -89,7 +90,7 @@ func Open(ctx context.Context, o Options) (*Agent, error) {
 func (a *Agent) build(ctx context.Context, id *identity.Identity) error {
 	line := &line{
 		cfg: a.cfg, db: a.view.db, key: id.PrivateKey(), peer: id.PeerID(), table: a.table,
-		clock: a.arrival, synced: a.clock.Now, log: a.log,
+		clock: a.arrival, synced: a.clock.Now, health: a.health, log: a.log,
 	}
 	if err := line.build(); err != nil {
 		return err

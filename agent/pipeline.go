@@ -32,6 +32,7 @@ type line struct {
 	table  *sensors.Table
 	clock  func() (time.Time, sensors.Quality)
 	synced ingest.Clock
+	health *health
 	log    *slog.Logger
 
 	pipeline *ingest.Pipeline
@@ -56,7 +57,7 @@ func (l *line) build() error {
 		collections = append(collections, made)
 	}
 	cfg := ingest.Config{Hold: !l.cfg.Store.Sync(), Interval: l.cfg.Store.Interval, AckMaxWait: l.cfg.Store.AckMaxWait}
-	l.pipeline = ingest.New(cfg, l.db, collections, l.synced, l.log.With("part", "ingest"))
+	l.pipeline = ingest.New(cfg, watchedStore{l.db, l.health}, collections, l.synced, l.log.With("part", "ingest"))
 	for i := range l.cfg.Source.Serial {
 		if err := l.serial(&l.cfg.Source.Serial[i]); err != nil {
 			return err
@@ -184,9 +185,9 @@ func (l *line) format(c decode.Config, source, collection string, patterns []sen
 // sink returns the pipeline, behind a filter of repeats where the source asks for it.
 func (l *line) sink(t config.Target) sensors.Sink {
 	if t.Dedup == "" {
-		return l.pipeline
+		return watchedSink{l.pipeline, l.health}
 	}
-	return ingest.NewDedup(l.pipeline, t.DedupWindow)
+	return watchedSink{ingest.NewDedup(l.pipeline, t.DedupWindow), l.health}
 }
 
 // bySource is the sink of the broker inside: each source has its own way to the pipeline.

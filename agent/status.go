@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,7 +58,7 @@ func (a *Agent) Status(context.Context) (api.Status, error) {
 		Clock:  api.Clock{Time: now.UTC(), Quality: quality},
 		Memory: memory(),
 	}
-	s.Health = a.health.items(a.troubles(&s), now.UTC())
+	s.Health = a.health.items(a.troubles(&s))
 	return s, nil
 }
 
@@ -151,39 +152,41 @@ func memory() api.Memory {
 	return m
 }
 
-// troubles lists what lasts and what people should know of, by code.
+// troubles lists what lasts and what people should know of, by code, with the moment at which it began.
 func (a *Agent) troubles(s *api.Status) []api.Health {
 	var out []api.Health
-	add := func(code, text, hint string) { out = append(out, api.Health{Code: code, Text: text, Hint: hint}) }
+	add := func(since time.Time, code, text, hint string) {
+		out = append(out, api.Health{Code: code, Since: since, Text: text, Hint: hint})
+	}
 	if err := a.pipeline.Stats().Failing; err != nil {
 		hint := "look at the disk: dmesg, df"
 		if errors.Is(err, unix.ENOSPC) {
 			hint = "free space on the disk: nothing is acknowledged until then"
 		}
-		add("store_failing", err.Error(), hint)
+		add(a.health.failingSince(), "store_failing", err.Error(), hint)
 	}
-	if why := a.health.refusedConfig(); why != "" {
-		add("config_refused", "the agent goes on with the configuration before: "+why, "run: skerry config check; then SIGHUP again")
+	if why, since := a.health.refusedConfig(); why != "" {
+		add(since, "config_refused", "the agent goes on with the configuration before: "+why, "run: skerry config check; then SIGHUP again")
 	}
 	opened := a.view.db.Opened()
 	for _, d := range opened.Damage {
-		add("journal_damaged", d.File+": "+d.Reason, "run: skerry verify")
+		add(a.started, "journal_damaged", d.File+": "+d.Reason, "run: skerry verify")
 	}
 	if opened.TailLost {
-		add("store_tail_lost", "the database was behind the journal: new feeds were opened and the journal was sealed again", "run: skerry verify")
+		add(a.started, "store_tail_lost", "the database was behind the journal: new feeds were opened and the journal was sealed again", "run: skerry verify")
 	}
 	if s.Clock.Quality != "synced" {
-		add("clock_unsynced", "the clock is not known to be right: times of arrival are marked",
+		add(a.started, "clock_unsynced", "the clock is not known to be right: times of arrival are marked",
 			"start a time service (systemd-timesyncd, chrony), or set trust_clock = true in [gateway]")
 	}
 	for _, q := range s.Queues {
 		if q.Dropped > 0 {
-			add("queue_"+q.Name, fmt.Sprintf("%d batches were dropped by a full queue and counted as lost", q.Dropped), "see the sources' rates and the disk's speed")
+			add(a.health.droppedSince(), "queue_"+q.Name, fmt.Sprintf("%d batches were dropped by a full queue and counted as lost", q.Dropped), "see the sources' rates and the disk's speed")
 		}
 	}
 	for _, src := range s.Parts.Sources {
 		if src.State == "retrying" {
-			add("source_"+src.Name, fmt.Sprintf("source %s: %s", src.Name, src.Text), src.Hint)
+			add(src.Since, "source_"+src.Name, fmt.Sprintf("source %s: %s", src.Name, src.Text), src.Hint)
 		}
 	}
 	return out

@@ -24,11 +24,11 @@ func NewTally(kind, name string, now time.Time) *Tally {
 	}
 }
 
-// State records the source's state; Since changes only when state or text do.
+// State records the source's state and what is said of it. Since changes only with the state: a trouble whose text changes goes on.
 func (t *Tally) State(now time.Time, state, text, hint string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.status.State != state || t.status.Text != text {
+	if t.status.State != state {
 		t.status.Since = now.UTC()
 	}
 	t.status.State, t.status.Text, t.status.Hint = state, text, hint
