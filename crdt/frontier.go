@@ -43,6 +43,11 @@ func (f *Frontier) Check() error {
 	if f.Floor.Feed != f.Head.Feed || f.Floor.Seq > f.Head.Seq || forked(f.Floor, f.Head) {
 		return fmt.Errorf("check frontier: floor %d does not fit head %d: %w", f.Floor.Seq, f.Head.Seq, ErrMalformed)
 	}
+	for _, h := range []Head{f.Floor, f.Head} {
+		if err := checkLink(h.CID); err != nil {
+			return fmt.Errorf("check frontier: %w", err)
+		}
+	}
 	low := f.Floor.Seq + 1
 	for _, r := range f.Held {
 		if r.From < low || r.To < r.From || r.To > f.Head.Seq {
@@ -134,9 +139,12 @@ func (f *Frontier) Remove(r Range) error {
 }
 
 // Raise gives up the blocks up to and including floor. A floor that is not above the present one
-// changes nothing. It returns ErrChain for another feed's block, and ErrFork when floor is not the
-// block known at the head's or floor's place.
+// changes nothing. It returns ErrLimit for a seq that no block has, ErrChain for another feed's block, and
+// ErrFork when floor is not the block known at the head's or floor's place.
 func (f *Frontier) Raise(floor Head) error {
+	if floor.Seq > MaxSeq {
+		return fmt.Errorf("raise floor of %s: block %d: %w", f.Head.Feed, floor.Seq, ErrLimit)
+	}
 	if floor.Feed != f.Head.Feed {
 		return fmt.Errorf("raise floor of %s: block of feed %s: %w", f.Head.Feed, floor.Feed, ErrChain)
 	}

@@ -217,7 +217,16 @@ func TestFrontier_refuses(t *testing.T) {
 		{"merge a fork with its floor", func() error {
 			return f.Merge(crdt.Frontier{Floor: fork(9), Head: place(12)})
 		}, crdt.ErrFork},
-		{"merge another feed", func() error { return f.Merge(crdt.NewFrontier(crdt.Head{Seq: 1})) }, crdt.ErrChain},
+		{"raise beyond all", func() error { return f.Raise(place(math.MaxUint64)) }, crdt.ErrLimit},
+		{"merge another feed", func() error {
+			return f.Merge(crdt.NewFrontier(crdt.Head{Feed: crdt.FeedID{2}, Seq: 1, CID: place(1).CID}))
+		}, crdt.ErrChain},
+		{"merge a head without a name", func() error {
+			return f.Merge(other(func(o *crdt.Frontier) { o.Head = crdt.Head{Feed: o.Head.Feed, Seq: 12} }))
+		}, crdt.ErrMalformed},
+		{"merge a floor without a name", func() error {
+			return f.Merge(other(func(o *crdt.Frontier) { o.Floor = crdt.Head{Feed: o.Head.Feed, Seq: 5} }))
+		}, crdt.ErrMalformed},
 		{"merge touching ranges", func() error {
 			return f.Merge(other(func(o *crdt.Frontier) { o.Held = []crdt.Range{{From: 5, To: 6}, {From: 7, To: 9}} }))
 		}, crdt.ErrMalformed},
