@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/skerry-edge/skerry/crdt"
@@ -23,6 +24,7 @@ type replay struct {
 	sealed  map[string]journal.Position // by collection, by Badger
 	heads   map[crdt.FeedID]journal.SealedHead
 	last    map[string]journal.SealedHead // by collection, the latest sealed record
+	counted map[string]bool               // by collection: an opening before accounted for all that heads and last say
 	losses  []sensors.Loss                // what neither Badger nor the journal has any more
 }
 
@@ -30,7 +32,7 @@ type replay struct {
 func (db *DB) replay() (*replay, error) {
 	r := &replay{
 		db: db, sealed: map[string]journal.Position{}, heads: map[crdt.FeedID]journal.SealedHead{},
-		last: map[string]journal.SealedHead{},
+		last: map[string]journal.SealedHead{}, counted: map[string]bool{},
 	}
 	for name, c := range db.collections {
 		if c.ownData != nil {
@@ -52,7 +54,9 @@ func (db *DB) replay() (*replay, error) {
 	for name, h := range r.last {
 		if r.behind(name, h) {
 			db.opened.TailLost = true
-			r.account(name, h)
+			if !r.counted[name] {
+				r.account(name, h)
+			}
 		}
 	}
 	return r, nil
@@ -76,6 +80,10 @@ func (r *replay) chunk(c journal.Chunk) error {
 }
 
 func (r *replay) loss(at journal.Position, l sensors.Loss) error {
+	if l.Reason == lostTail {
+		r.counted[l.Collection] = true
+		maps.DeleteFunc(r.heads, func(_ crdt.FeedID, h journal.SealedHead) bool { return h.Collection == l.Collection })
+	}
 	if at.Compare(r.sealed[l.Collection]) >= 0 {
 		r.db.tailLocked(l.Collection).addLoss(at, l)
 	}
@@ -93,37 +101,30 @@ func (r *replay) origin(source string, o sensors.Origin) error {
 
 func (r *replay) heard(heads []journal.SealedHead) error {
 	for _, h := range heads {
-		r.heads[h.Feed], r.last[h.Collection] = h, h
+		r.heads[h.Feed], r.last[h.Collection], r.counted[h.Collection] = h, h, false
 	}
 	return nil
 }
 
-// behind reports whether Badger is behind the latest sealed record of a collection. A feed that was
-// left behind on purpose, or before this store's id, is not looked at: it is never appended to again.
+// behind reports whether Badger is behind the latest sealed record of a collection. A feed that was left behind on
+// purpose, or opened under another id of the store, may be: it is never appended to again.
 func (r *replay) behind(name string, h journal.SealedHead) bool {
 	c := r.db.collections[name]
 	if c == nil || c.ownData == nil {
-		return true // it had a feed
+		return !r.counted[name] // it had a feed
 	}
 	own := c.ownData
-	switch {
-	case own.store != r.db.opened.StoreID:
-		return false
-	case own.id == h.Feed:
-		return own.head.Seq < h.Seq || own.head.Seq == h.Seq && own.headCID != h.CID
+	if own.id == h.Feed && own.store == r.db.opened.StoreID {
+		// A seal of losses alone moves what is sealed, and the meta feed, but not the data feed.
+		return own.head.Seq < h.Seq || own.head.Seq == h.Seq && own.headCID != h.CID || own.head.sealedTo().Compare(h.SealedTo) < 0
 	}
-	return r.db.byID[h.Feed] == nil
+	return r.db.byID[h.Feed] == nil && !r.counted[name]
 }
 
 // account finds out how many readings are gone: sealed by the journal's word, in no block, and not
-// replayed.
+// replayed. The loss is journalled also when they are none: it says that what the journal said before it is settled.
 func (r *replay) account(name string, h journal.SealedHead) {
 	t := r.db.tailLocked(name)
-	for _, l := range t.losses {
-		if l.loss.Reason == lostTail {
-			return // found by an opening before
-		}
-	}
 	gone := uint64(0)
 	for id, was := range r.heads {
 		if was.Collection != name {
@@ -153,10 +154,8 @@ func (r *replay) account(name string, h journal.SealedHead) {
 			l.Last = min(l.Last, c.Readings[i].Time)
 		}
 	}
-	if l.Count = gone; gone > 0 {
-		l.First, l.Last = min(l.First, l.Last), max(l.First, l.Last)
-		r.losses = append(r.losses, l)
-	}
+	l.Count, l.First, l.Last = gone, min(l.First, l.Last), max(l.First, l.Last)
+	r.losses = append(r.losses, l)
 }
 
 // lostTail is the reason of what Badger lost and the journal has no more.

@@ -37,7 +37,11 @@ func (t *tail) add(c journal.Chunk) {
 	t.text += textBytes(c.Readings)
 }
 
+// addLoss takes a loss; one of no readings only says something to the journal's reader.
 func (t *tail) addLoss(at journal.Position, l sensors.Loss) {
+	if l.Count == 0 {
+		return
+	}
 	t.losses = append(t.losses, placedLoss{at, l})
 }
 
