@@ -34,7 +34,7 @@ func TestHealth_sinceTheStoreFails(t *testing.T) {
 		watched := watchedStore{disk, h}
 		try := func(after time.Duration, journal, a, b error, want time.Time) {
 			t.Helper()
-			time.Sleep(time.Until(began.Add(after)))
+			<-time.After(time.Until(began.Add(after)))
 			disk.journal, disk.seal["a"], disk.seal["b"] = journal, a, b
 			for err, want := range map[error]error{
 				watched.Append(nil, nil): journal, watched.Seal("a", nil, 0, 0): a, watched.Seal("b", nil, 0, 0): b,
@@ -73,7 +73,7 @@ func TestHealth_sinceTheQueueDrops(t *testing.T) {
 		h, began := newHealth(time.Now), time.Now()
 		offer := func(err error, want time.Time) {
 			t.Helper()
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			var told error
 			watchedSink{sinkFunc{err: err}, h}.Offer(sensors.Batch{}, func(err error) { told = err })
 			watchedSink{sinkFunc{err: err}, h}.Offer(sensors.Batch{}, nil)
@@ -95,7 +95,7 @@ func TestHealth_items(t *testing.T) {
 		h, began := newHealth(time.Now), time.Now()
 		look := func(want time.Time, codes ...api.Health) {
 			t.Helper()
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			items := h.items(codes)
 			if len(items) != len(codes) || len(items) > 0 && !items[0].Since.Equal(want) {
 				t.Errorf("items %+v, want since %v", items, want)
@@ -107,7 +107,7 @@ func TestHealth_items(t *testing.T) {
 		look(began.Add(4*time.Second), api.Health{Code: "a"})
 		look(began, api.Health{Code: "a", Since: began})
 		h.refuseConfig("one")
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		h.refuseConfig("two")
 		if why, since := h.refusedConfig(); why != "two" || !since.Equal(began.Add(5*time.Second)) {
 			t.Errorf("refused %q since %v", why, since)
@@ -137,12 +137,13 @@ collection = "climate"
 `)
 	a, _ := g.start(t)
 	a.RefuseConfig(errors.New("faulty"))
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.After(20 * time.Second)
 	for a.sourceStatus()[0].State != "retrying" {
-		if time.Now().After(deadline) {
+		select {
+		case <-deadline:
 			t.Fatalf("the source is %+v", a.sourceStatus()[0])
+		case <-time.After(time.Millisecond):
 		}
-		time.Sleep(time.Millisecond)
 	}
 	asked := time.Now()
 	status, err := a.Status(t.Context())
