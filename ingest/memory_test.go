@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -390,20 +389,4 @@ func checkSums(t *testing.T, s Stats) {
 	if s.Decoded != s.Stored+s.Filtered+s.Lost+s.Refused+s.Queued {
 		t.Errorf("sums do not add up: %+v", s)
 	}
-}
-
-func seeded(t *testing.T) *rand.Rand {
-	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 1))
-}
-
-// lostBySource returns the sums of losses by source.
-func lostBySource(losses []*crdt.Loss) map[string]uint64 {
-	out := map[string]uint64{}
-	for _, l := range losses {
-		out[l.Source] += l.Count
-	}
-	return out
 }

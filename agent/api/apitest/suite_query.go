@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -56,7 +58,13 @@ func checkQueryOrder(t *testing.T, s Subject) {
 func checkQueryRandom(t *testing.T, s Subject) {
 	t.Helper()
 	seed := rand.Uint64() //nolint:gosec // a test's input
-	t.Logf("seed %d", seed)
+	if text := os.Getenv("SKERRY_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("SKERRY_SEED=%d", seed)
 	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's input
 	base := time.Date(2026, 8, 20, 12, 0, 0, 0, time.UTC).UnixNano()
 	names := []string{"temp", "temp.in", "hum", "a*b", "température"}
