@@ -390,3 +390,12 @@ func checkSums(t *testing.T, s Stats) {
 		t.Errorf("sums do not add up: %+v", s)
 	}
 }
+
+// lostBySource returns the sums of losses by source.
+func lostBySource(losses []*crdt.Loss) map[string]uint64 {
+	out := map[string]uint64{}
+	for _, l := range losses {
+		out[l.Source] += l.Count
+	}
+	return out
+}
