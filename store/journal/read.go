@@ -41,8 +41,13 @@ type Contents struct {
 }
 
 // Read reads the journal in dir and interns its series in table. A folder that does not exist is an
-// empty journal. Damage does not stop it: reading goes on behind it. It holds one file in memory.
+// empty journal. Damage does not stop it, nor do bytes that the disk does not give back: reading goes on behind them.
+// It holds one file in memory.
 func Read(dir string, table *sensors.Table, v Visitor) (Contents, error) {
+	return read(dir, table, v, openSource)
+}
+
+func read(dir string, table *sensors.Table, v Visitor, open func(path string) (source, error)) (Contents, error) {
 	var c Contents
 	numbers, err := list(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +63,7 @@ func Read(dir string, table *sensors.Table, v Visitor) (Contents, error) {
 	c.Files = len(numbers)
 	heads := make([]*fileHeader, len(numbers)) // nil: none that can be read
 	for i, n := range numbers {
-		if heads[i], err = readHead(filepath.Join(dir, fileName(n)), n); err != nil {
+		if heads[i], err = readHead(open, filepath.Join(dir, fileName(n)), n); err != nil {
 			return c, err
 		}
 	}
@@ -72,9 +77,12 @@ func Read(dir string, table *sensors.Table, v Visitor) (Contents, error) {
 				r.damage = append(r.damage, Damage{fileName(missing), 0, "the file is missing"})
 			}
 		}
-		b, err := readFile(filepath.Join(dir, fileName(n)))
+		b, bad, err := readFile(open, filepath.Join(dir, fileName(n)))
 		if err != nil {
 			return c, err
+		}
+		for _, p := range bad {
+			r.note(p.offset, fmt.Sprintf("%d bytes: %v", p.size, p.err))
 		}
 		if c.LastEnd, err = r.file(b, heads[i] != nil); err != nil {
 			return c, fmt.Errorf("read journal file %s: %w", fileName(n), err)
@@ -86,51 +94,92 @@ func Read(dir string, table *sensors.Table, v Visitor) (Contents, error) {
 }
 
 // readHead returns the header of file number, nil when it has none that can be read.
-func readHead(path string, number uint64) (*fileHeader, error) {
-	f, err := os.Open(path)
+func readHead(open func(string) (source, error), path string, number uint64) (*fileHeader, error) {
+	f, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
 	b := make([]byte, fileHeaderBytes)
-	_, err = io.ReadFull(f, b)
-	if err := errors.Join(skipEOF(err), f.Close()); err != nil {
+	_, readErr := f.ReadAt(b, 0)
+	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
 	h, err := parseFileHeader(b)
-	if err != nil || h.number != number {
+	if readErr != nil || err != nil || h.number != number {
 		return nil, nil //nolint:nilerr,nilnil // the file's reader says what is wrong
 	}
 	return &h, nil
 }
 
-func skipEOF(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil
-	}
-	return err
+// source is what reading a journal file needs of the system.
+type source interface {
+	io.ReaderAt
+	io.Closer
+	Stat() (fs.FileInfo, error)
 }
 
-// readFile reads a file up to MaxFileBytes.
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+func openSource(path string) (source, error) { return os.Open(path) }
+
+// unreadable is a part of a file that the disk does not give back: a bad sector.
+type unreadable struct {
+	offset uint64
+	size   int
+	err    error
+}
+
+const (
+	// readPiece is how much is given up for one bad sector.
+	readPiece = 4096
+	// maxUnreadable bounds the pieces of a file that are tried in vain: a disk may take seconds for each.
+	maxUnreadable = 100
+)
+
+// readFile reads a file up to MaxFileBytes. What cannot be read is zero.
+func readFile(open func(string) (source, error), path string) ([]byte, []unreadable, error) {
+	f, err := open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
+		return nil, nil, fmt.Errorf("read journal: %w", err)
 	}
-	b, err := readAll(f)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("read journal: %w", err)
-	}
-	return b, nil
-}
-
-func readAll(f *os.File) ([]byte, error) {
 	st, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, nil, errors.Join(fmt.Errorf("read journal: %w", err), f.Close())
 	}
 	b := make([]byte, min(max(st.Size(), 0), MaxFileBytes))
-	n, err := io.ReadFull(f, b)
-	return b[:n], skipEOF(err)
+	var bad []unreadable
+	if n, err := f.ReadAt(b, 0); err == nil || errors.Is(err, io.EOF) {
+		b = b[:n]
+	} else {
+		bad = readPieces(f, b)
+	}
+	if err := f.Close(); err != nil {
+		return nil, nil, fmt.Errorf("read journal: %w", err)
+	}
+	return b, bad, nil
+}
+
+// readPieces fills b piece by piece.
+func readPieces(f io.ReaderAt, b []byte) (bad []unreadable) {
+	tries := 0
+	for at := 0; at < len(b); at += readPiece {
+		piece := b[at:min(at+readPiece, len(b))]
+		if tries == maxUnreadable {
+			piece = b[at:]
+		}
+		_, err := f.ReadAt(piece, int64(at))
+		if err == nil || errors.Is(err, io.EOF) {
+			continue
+		}
+		clear(piece)
+		if n := len(bad); n > 0 && bad[n-1].offset+uint64(bad[n-1].size) == uint64(at) { //nolint:gosec // positive
+			bad[n-1].size += len(piece)
+		} else {
+			bad = append(bad, unreadable{uint64(at), len(piece), err}) //nolint:gosec // positive
+		}
+		if tries++; len(piece) > readPiece {
+			return bad
+		}
+	}
+	return bad
 }
 
 func allZero(b []byte) bool {

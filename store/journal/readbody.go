@@ -42,6 +42,9 @@ func (r *reader) define(f *fields) error {
 	n := f.uvarint()
 	s := sensors.Series{Type: sensors.Type(f.byte()), Name: f.text(), Unit: f.text()}
 	tags := f.uvarint()
+	if tags > sensors.MaxTags {
+		return fmt.Errorf("%w: series with %d tags", errMalformed, tags)
+	}
 	for i := uint64(0); i < tags && !f.bad; i++ {
 		s.Tags = append(s.Tags, sensors.Tag{Key: f.text(), Value: f.text()})
 	}
