@@ -10,7 +10,7 @@ import (
 // Keys in Badger. Integers are big endian, so that keys sort by them. Collections and feeds have
 // numbers that are this store's own, given in the order in which they were first seen.
 //
-//	m NAME                                            settings of the store
+//	m NAME                                            kept free for settings of the store
 //	c collection(4)                                   catalog: name, kind, precision, own feeds
 //	f feed(4)                                         catalog: id, collection, role, author, meta feed
 //	o feed(4)                                         opening block
@@ -21,10 +21,10 @@ import (
 //	t collection(4) bucket(4) part(2) feed(4) seq(8)  time index: up to 32 blocks of a feed from seq on
 //	d feed(4) seq(8)                                  directory: blocks from seq on lie in this segment
 //
-// A segment is (bucket, part): the bucket is the day (since 1970, UTC) of the block's last time, with
-// bit 31 set for blocks whose clock was unsynced, which go by arrival; a part is up to 16 MiB.
+// A segment is (bucket, part): the bucket is the day (since 1970, UTC) of the block's last time, with bit 31 set for blocks
+// whose clock was unsynced. The times of these are what that clock showed at arrival, so the day is the one that it
+// believed in, and the parts of a day are in the order of arrival. A part is up to 16 MiB.
 const (
-	keySetting    = 'm'
 	keyCollection = 'c'
 	keyFeed       = 'f'
 	keyOpening    = 'o'
@@ -48,7 +48,7 @@ type segment struct {
 	part   uint16
 }
 
-// bucketOf returns the bucket of a block.
+// bucketOf returns the bucket of a block. What is before 1970 is in day 0.
 func bucketOf(c crdt.Clock) uint32 {
 	day := max(c.Last(), 0) / bucketNanos // at most 106,751: the range of int64 nanoseconds
 	b := uint32(day)                      //nolint:gosec // bounded above

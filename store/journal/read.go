@@ -173,7 +173,7 @@ func readPieces(f io.ReaderAt, b []byte) (bad []unreadable) {
 		if n := len(bad); n > 0 && bad[n-1].offset+uint64(bad[n-1].size) == uint64(at) { //nolint:gosec // positive
 			bad[n-1].size += len(piece)
 		} else {
-			bad = append(bad, unreadable{uint64(at), len(piece), err}) //nolint:gosec // positive
+			bad = append(bad, unreadable{uint64(at), len(piece), err})
 		}
 		if tries++; len(piece) > readPiece {
 			return bad
