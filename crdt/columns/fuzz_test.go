@@ -3,6 +3,7 @@ package columns
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 
@@ -25,36 +26,41 @@ func FuzzDecode(f *testing.F) {
 		if count > 1<<14 {
 			count %= 1 << 14
 		}
-		dec := newCodec(t).dec
-		checked := dec.Check(payload, count)
-		if checked != nil && !errors.Is(checked, ErrCorrupt) {
-			t.Fatal(checked)
-		}
-		names := &numbered{of: make(map[*sensors.Series]uint32)}
-		byNumber := make(map[uint32]*sensors.Series)
-		got, err := dec.Decode(nil, payload, count, math.MinInt64, math.MaxInt64, func(n uint32, typ sensors.Type) (*sensors.Series, error) {
-			s := &sensors.Series{Type: typ}
-			names.of[s], byNumber[n] = n, s
-			return s, nil
-		})
-		if (err == nil) != (checked == nil) {
-			t.Fatalf("check says %v, decode %v", checked, err)
-		}
-		if err != nil {
-			return
-		}
-		plain, err := oracle(payload, count)
-		if err != nil {
-			t.Fatalf("the oracle says %v", err)
-		}
-		want := make([]sensors.Reading, len(plain))
-		for i, p := range plain {
-			want[i] = sensors.Reading{Series: byNumber[p.number], Time: p.time, Num: p.num, Str: p.str, Quality: sensors.Quality(p.quality)}
-		}
-		if err := equal(want, got); err != nil {
+		if _, err := agree(newCodec(t).dec, payload, count); err != nil {
 			t.Fatal(err)
 		}
 	})
+}
+
+// agree decodes any bytes in all ways, and reports whether they are a payload and how the ways differ.
+func agree(dec *Decoder, payload []byte, count uint32) (good bool, err error) {
+	checked := dec.Check(payload, count)
+	if checked != nil && !errors.Is(checked, ErrCorrupt) {
+		return false, checked
+	}
+	byNumber := make(map[uint32]*sensors.Series)
+	got, err := dec.Decode(nil, payload, count, math.MinInt64, math.MaxInt64, func(n uint32, typ sensors.Type) (*sensors.Series, error) {
+		byNumber[n] = &sensors.Series{Type: typ}
+		return byNumber[n], nil
+	})
+	if (err == nil) != (checked == nil) {
+		return false, fmt.Errorf("check says %w, decode %w", checked, err)
+	}
+	if err != nil {
+		return false, nil //nolint:nilerr // all ways refuse it
+	}
+	plain, err := oracle(payload, count)
+	if err != nil {
+		return true, fmt.Errorf("the oracle says %w", err)
+	}
+	want := make([]sensors.Reading, len(plain))
+	for i, p := range plain {
+		want[i] = sensors.Reading{Series: byNumber[p.number], Time: p.time, Num: p.num, Str: p.str, Quality: sensors.Quality(p.quality)}
+		if p.typ != want[i].Series.Type {
+			return true, fmt.Errorf("reading %d is a %v, the oracle says %v", i, want[i].Series.Type, p.typ)
+		}
+	}
+	return true, equal(want, got)
 }
 
 // FuzzRoundTrip makes readings of any bytes.
