@@ -83,14 +83,12 @@ func TestDecoder_boundsBombs(t *testing.T) {
 		if used > most {
 			t.Errorf("%s: %d bytes were taken, want at most %d", name, used, most)
 		}
-		rs, err := c.dec.Decode(nil, payload, MaxReadings, math.MinInt64, math.MaxInt64, lookup)
-		if err != nil || len(rs) != MaxReadings {
+		if rs, err := c.dec.Decode(nil, payload, MaxReadings, math.MinInt64, math.MaxInt64, lookup); err != nil || len(rs) != MaxReadings {
 			t.Fatalf("%s: %d readings, %v", name, len(rs), err)
 		}
 		if err := c.dec.Check([]byte{0}, 0); err != nil {
 			t.Fatal(err)
 		}
-		rs = nil
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		kept := int64(after.HeapAlloc) - int64(before.HeapAlloc)
