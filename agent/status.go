@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -155,38 +154,39 @@ func memory() api.Memory {
 // troubles lists what lasts and what people should know of, by code, with the moment at which it began.
 func (a *Agent) troubles(s *api.Status) []api.Health {
 	var out []api.Health
-	add := func(since time.Time, code, text, hint string) {
-		out = append(out, api.Health{Code: code, Since: since, Text: text, Hint: hint})
+	add := func(code, text, hint string) *api.Health {
+		out = append(out, api.Health{Code: code, Text: text, Hint: hint})
+		return &out[len(out)-1]
 	}
 	if err := a.pipeline.Stats().Failing; err != nil {
 		hint := "look at the disk: dmesg, df"
 		if errors.Is(err, unix.ENOSPC) {
 			hint = "free space on the disk: nothing is acknowledged until then"
 		}
-		add(a.health.failingSince(), "store_failing", err.Error(), hint)
+		add("store_failing", err.Error(), hint).Since = a.health.failingSince()
 	}
 	if why, since := a.health.refusedConfig(); why != "" {
-		add(since, "config_refused", "the agent goes on with the configuration before: "+why, "run: skerry config check; then SIGHUP again")
+		add("config_refused", "the agent goes on with the configuration before: "+why, "run: skerry config check; then SIGHUP again").Since = since
 	}
 	opened := a.view.db.Opened()
 	for _, d := range opened.Damage {
-		add(a.started, "journal_damaged", d.File+": "+d.Reason, "run: skerry verify")
+		add("journal_damaged", d.File+": "+d.Reason, "run: skerry verify").Since = a.started
 	}
 	if opened.TailLost {
-		add(a.started, "store_tail_lost", "the database was behind the journal: new feeds were opened and the journal was sealed again", "run: skerry verify")
+		add("store_tail_lost", "the database was behind the journal: new feeds were opened and the journal was sealed again", "run: skerry verify").Since = a.started
 	}
 	if s.Clock.Quality != "synced" {
-		add(a.started, "clock_unsynced", "the clock is not known to be right: times of arrival are marked",
-			"start a time service (systemd-timesyncd, chrony), or set trust_clock = true in [gateway]")
+		add("clock_unsynced", "the clock is not known to be right: times of arrival are marked",
+			"start a time service (systemd-timesyncd, chrony), or set trust_clock = true in [gateway]").Since = a.started
 	}
 	for _, q := range s.Queues {
 		if q.Dropped > 0 {
-			add(a.health.droppedSince(), "queue_"+q.Name, fmt.Sprintf("%d batches were dropped by a full queue and counted as lost", q.Dropped), "see the sources' rates and the disk's speed")
+			add("queue_"+q.Name, fmt.Sprintf("%d batches were dropped by a full queue and counted as lost", q.Dropped), "see the sources' rates and the disk's speed").Since = a.health.droppedSince()
 		}
 	}
 	for _, src := range s.Parts.Sources {
 		if src.State == "retrying" {
-			add(src.Since, "source_"+src.Name, fmt.Sprintf("source %s: %s", src.Name, src.Text), src.Hint)
+			add("source_"+src.Name, fmt.Sprintf("source %s: %s", src.Name, src.Text), src.Hint).Since = src.Since
 		}
 	}
 	return out
