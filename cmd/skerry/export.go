@@ -47,7 +47,7 @@ one that is there already is then replaced.`,
 				return err
 			})
 		},
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: p.completeCollection,
 	}
 	cmd.Flags().StringVar(&path, "out", "", "write `FILE`, which ends in .csv or .ndjson")
 	_ = cmd.MarkFlagRequired("out")                  // fails only for a flag that does not exist

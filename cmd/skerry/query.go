@@ -50,7 +50,7 @@ In GLOB, * matches any characters. Tables show local time; JSON and CSV are UTC.
 				return writeRows(cmd.OutOrStdout(), cmd.ErrOrStderr(), flags.format, rows)
 			})
 		},
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: p.completeCollection,
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.from, "from", "", "first time `T`, inclusive (default: the beginning)")

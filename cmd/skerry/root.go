@@ -20,6 +20,9 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		plainUsage(root)
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	var exit *exitError
 	if err != nil && !*started && !errors.As(err, &exit) {

@@ -34,7 +34,7 @@ func newTailCmd(p *place) *cobra.Command {
 				return err
 			})
 		},
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: p.completeCollection,
 	}
 	addJSONFlag(cmd, &asJSON)
 	p.addSocketFlags(cmd)
