@@ -28,6 +28,7 @@ var errNoAgent = errors.New("only a running agent can answer this")
 type Offline struct {
 	view
 	faults []config.Fault
+	owner  *owner // nil: nothing to give back
 }
 
 // OpenOffline opens DIR/data, or the folder that DIR/skerry.toml names. A faulty configuration is no obstacle to reading: see
@@ -51,14 +52,18 @@ func OpenOffline(_ context.Context, dir string) (*Offline, error) {
 		return nil, explain(err)
 	}
 	if o.id, err = identity.Load(key); err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
+	o.owner = ownerOf(data)
 	o.db, err = store.Open(store.Options{
 		Dir: data, Table: sensors.NewTable(), Author: crdt.AuthorOf(o.id.PublicKey()),
 		Who: fmt.Sprintf("skerry --dir, process %d", os.Getpid()), ReadOnly: true, Log: slog.New(slog.DiscardHandler),
 	})
+	if errors.Is(err, store.ErrLocked) {
+		return nil, explain(err) // another process writes there
+	}
 	if err != nil {
-		return nil, explain(err)
+		return nil, explain(errors.Join(err, o.owner.giveBack()))
 	}
 	return o, nil
 }
@@ -73,7 +78,7 @@ func (*Offline) Tail(context.Context, string) (api.Rows, error) { return api.Row
 func (o *Offline) Faults() []config.Fault { return o.faults }
 
 // Close releases the folder.
-func (o *Offline) Close() error { return o.db.Close() }
+func (o *Offline) Close() error { return errors.Join(o.db.Close(), o.owner.giveBack()) }
 
 // hinted is an error with what to do about it.
 type hinted struct {

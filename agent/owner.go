@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// An owner is whose files a folder holds, when root reads it for them.
+type owner struct {
+	dir      string
+	uid, gid int
+}
+
+// ownerOf returns the owner of dir where this process is root and dir is another user's, else nil.
+func ownerOf(dir string) *owner {
+	info, err := os.Stat(dir)
+	if err != nil || os.Geteuid() != 0 {
+		return nil
+	}
+	if sys, is := info.Sys().(*syscall.Stat_t); is && sys.Uid != 0 {
+		return &owner{dir, int(sys.Uid), int(sys.Gid)}
+	}
+	return nil
+}
+
+// giveBack makes the files that root made the owner's: an agent of theirs could not start with them.
+func (o *owner) giveBack() error {
+	if o == nil {
+		return nil
+	}
+	return filepath.WalkDir(o.dir, func(path string, e fs.DirEntry, err error) error {
+		var info fs.FileInfo
+		if err == nil {
+			info, err = e.Info()
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("give files back to their owner: %w", err)
+		}
+		if sys, is := info.Sys().(*syscall.Stat_t); is && sys.Uid == 0 {
+			if err := os.Lchown(path, o.uid, o.gid); err != nil {
+				return fmt.Errorf("give files back to their owner: %w", err)
+			}
+		}
+		return nil
+	})
+}
