@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 )
 
@@ -27,12 +26,17 @@ func ownerOf(dir string) *owner {
 	return nil
 }
 
-// giveBack makes the files that root made the owner's: an agent of theirs could not start with them.
+// giveBack makes the files that root made the owner's: an agent of theirs could not start with them. It stays inside the folder,
+// and leaves alone what has a name elsewhere, too: the folder is another user's, who must not be given anything of root's.
 func (o *owner) giveBack() error {
 	if o == nil {
 		return nil
 	}
-	return filepath.WalkDir(o.dir, func(path string, e fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(o.dir)
+	if err != nil {
+		return fmt.Errorf("give files back to their owner: %w", err)
+	}
+	err = fs.WalkDir(root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
 		var info fs.FileInfo
 		if err == nil {
 			info, err = e.Info()
@@ -41,13 +45,16 @@ func (o *owner) giveBack() error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("give files back to their owner: %w", err)
+			return err
 		}
-		if sys, is := info.Sys().(*syscall.Stat_t); is && sys.Uid == 0 {
-			if err := os.Lchown(path, o.uid, o.gid); err != nil {
-				return fmt.Errorf("give files back to their owner: %w", err)
-			}
+		sys, is := info.Sys().(*syscall.Stat_t)
+		if !is || sys.Uid != 0 || !info.Mode().IsRegular() || sys.Nlink != 1 {
+			return nil
 		}
-		return nil
+		return root.Lchown(path, o.uid, o.gid)
 	})
+	if err = errors.Join(err, root.Close()); err != nil {
+		return fmt.Errorf("give files back to their owner: %w", err)
+	}
+	return nil
 }

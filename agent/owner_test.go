@@ -24,10 +24,15 @@ func TestOffline_rootLeavesNothingOfItsOwn(t *testing.T) {
 				return err
 			}
 			info, err := e.Info()
-			if err == nil {
-				visit(path, info.Sys().(*syscall.Stat_t).Uid)
+			if err != nil {
+				return err
 			}
-			return err
+			sys, is := info.Sys().(*syscall.Stat_t)
+			if !is {
+				t.Fatalf("%s has no owner", path)
+			}
+			visit(path, sys.Uid)
+			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
