@@ -203,7 +203,7 @@ func (q *queue) due(now time.Time, c *Config) (hold time.Duration, ok bool) {
 	if len(q.waiting) == 0 && len(q.offered) == 0 {
 		return 0, len(q.losses) > 0
 	}
-	if !c.Hold || q.closed || max(q.waitingBytes, q.offeredBytes) > q.capacity/4*3 {
+	if !c.Hold || max(q.waitingBytes, q.offeredBytes) > q.capacity/4*3 {
 		return 0, true
 	}
 	hold = c.Interval
