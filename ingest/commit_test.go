@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,228 +30,51 @@ func newGate(f *fakeStore) *gate {
 
 const batchOf100 = entryBytes + 100*readingBytes // memory
 
-// All that arrives during a sync goes into one next group.
+// All that arrives during a sync goes into one next group, and nobody is told before the sync of its own group.
 func TestPipeline_groupCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		g := newGate(f)
 		r := start(t, f, Config{}, synced)
-		var wg sync.WaitGroup
-		send := func() {
-			if err := r.add(r.batch(1)); err != nil {
-				t.Error(err)
-			}
-		}
-		wg.Go(send)
-		if n := <-g.entered; n != 1 {
-			t.Errorf("the first group has %d batches, want 1", n)
-		}
-		for range 50 {
-			wg.Go(send)
-		}
-		for range 7 {
-			r.pipe.Offer(r.batch(1), nil)
-		}
-		synctest.Wait() // all are in the queue
-		g.open <- nil
-		if n := <-g.entered; n != 57 {
-			t.Errorf("the second group has %d batches, want 57", n)
-		}
-		g.open <- nil
-		wg.Wait()
-		if s := r.finish(); s.Groups != 2 || s.Stored != 58 {
-			t.Errorf("stats %+v, want 2 groups with 58 readings", s)
-		}
-	})
-}
-
-// With durability "interval" what cannot wait is held; an acknowledgement is waited for a second.
-func TestPipeline_holds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		began := time.Now()
-		var commits []string
-		f := newFake(t)
-		f.onAppend = func(b []sensors.Batch) error {
-			commits = append(commits, fmt.Sprint(time.Since(began), " ", len(b)))
-			return nil
-		}
-		r := start(t, f, Config{Hold: true, Interval: 10 * time.Second, AckMaxWait: time.Second, QueueBytes: 20_000 * readingBytes}, synced)
-		r.pipe.Offer(r.batch(1), nil) // committed after 10 s, with the next
-		<-time.After(4 * time.Second)
-		r.pipe.Offer(r.batch(1), nil)
-		<-time.After(7 * time.Second) // 11 s
-		r.pipe.Offer(r.batch(1), nil) // committed with the next
-		<-time.After(2 * time.Second) // 13 s
-		if err := r.add(r.batch(1)); err != nil {
-			t.Error(err)
-		}
-		if since := time.Since(began); since != 14*time.Second {
-			t.Errorf("the acknowledgement came after %v, want 14s", since)
-		}
-		for range 17 { // more than three quarters of the queue: at once
-			r.pipe.Offer(r.batch(1000), nil)
-		}
-		synctest.Wait()
-		r.pipe.Offer(r.batch(1), nil)
-		<-time.After(time.Second) // 15 s
-		s := r.finish()           // commits at once what is left
-		want := []string{"10s 2", "14s 2", "14s 10", "15s 3"}
-		if strings.Join(commits[:2], ",") != strings.Join(want[:2], ",") || !strings.HasPrefix(commits[2], "14s") || !strings.HasPrefix(commits[len(commits)-1], "15s") {
-			t.Errorf("commits %v, want about %v", commits, want)
-		}
-		if s.Stored != 17_005 {
-			t.Errorf("stats %+v, want 17,005 readings", s)
-		}
-	})
-}
-
-func TestPipeline_addWaitsForRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
-		g := newGate(f)
-		r := start(t, f, Config{QueueBytes: 3*(entryBytes+50*readingBytes) + 10}, synced)
-		var added, acked atomic.Int64
-		add := func() {
-			err := r.pipe.Add(context.Background(), r.batch(50), func(err error) {
-				if err != nil {
-					t.Error(err)
-				}
-				acked.Add(1)
-			})
+		told := 0
+		done := func(err error) {
 			if err != nil {
 				t.Error(err)
 			}
-			added.Add(1)
+			told++
 		}
-		var wg sync.WaitGroup
-		wg.Go(add)
-		<-g.entered // the first is being committed
-		for range 10 {
-			wg.Go(add)
-		}
-		synctest.Wait()
-		if n := added.Load(); n != 4 {
-			t.Errorf("%d batches were taken, want 1 under way and 3 waiting", n)
-		}
-		if waiting, _ := r.pipe.QueueStats(); waiting.Length > waiting.Capacity || waiting.Length < waiting.Capacity/2 {
-			t.Errorf("queue %+v", waiting)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		gaveUp := make(chan error)
-		go func() {
-			gaveUp <- r.pipe.Add(ctx, r.batch(50), func(error) { t.Error("done of a batch that was not taken") })
-		}()
-		synctest.Wait()
-		cancel()
-		if err := <-gaveUp; !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v, want the context's error", err)
-		}
-		go func() {
-			for range g.entered {
-			}
-		}()
-		for range 5 {
-			g.open <- nil
+		expect := func(batches, tell int) {
+			t.Helper()
 			synctest.Wait()
-			if acked.Load() == 11 {
-				break
+			if n := <-g.entered; n != batches {
+				t.Errorf("a group has %d batches, want %d", n, batches)
+			}
+			if told != tell {
+				t.Errorf("%d were told, want %d", told, tell)
 			}
 		}
-		wg.Wait()
-		f.onAppend = nil
-		if s := r.finish(); s.Stored != 11*50 || s.Decoded != 11*50 {
-			t.Errorf("stats %+v, want 550 readings", s)
+		add := func() {
+			if err := r.pipe.Add(context.Background(), r.batch(1), done); err != nil {
+				t.Error(err)
+			}
 		}
-		close(g.entered)
-	})
-}
-
-// A batch larger than the whole queue is taken when the queue is empty; one larger than the journal never.
-func TestPipeline_hugeBatches(t *testing.T) {
-	r := start(t, newFake(t), Config{QueueBytes: 1000}, synced)
-	if err := r.add(r.batch(5000)); err != nil {
-		t.Error(err)
-	}
-	told := make(chan error, 1)
-	r.pipe.Offer(r.batch(3000), func(err error) { told <- err })
-	if err := <-told; err != nil {
-		t.Error(err)
-	}
-	if err := r.add(r.batch(maxBatchBytes / readingBytes)); err == nil {
-		t.Error("a batch that is too large was taken")
-	}
-	bad := r.batch(1)
-	bad.Readings[0].Series = r.series("text", sensors.String)
-	bad.Readings[0].Str = strings.Repeat("x", 64<<10+1)
-	if err := r.add(bad); err == nil {
-		t.Error("a string that no block can hold was taken")
-	}
-	r.pipe.Offer(bad, func(err error) { told <- err })
-	if err := <-told; err == nil {
-		t.Error("a string that no block can hold was taken")
-	}
-	r.pipe.Offer(sensors.Batch{Collection: "climate", Readings: make([]sensors.Reading, 1)}, func(err error) { told <- err })
-	if err := <-told; err == nil {
-		t.Error("a reading without series was taken")
-	}
-	if err := r.add(sensors.Batch{Collection: "none"}); err == nil {
-		t.Error("a batch for an unknown collection was taken")
-	}
-	r.pipe.Offer(sensors.Batch{Collection: "none"}, func(err error) { told <- err })
-	if err := <-told; err == nil {
-		t.Error("a batch for an unknown collection was taken")
-	}
-	if s := r.finish(); s.Stored != 8000 || s.Refused != 2 {
-		t.Errorf("stats %+v, want 8,000 stored and 2 refused", s)
-	}
-}
-
-// When the offered queue is full the oldest goes, is counted, told, journalled, and sealed as a loss.
-func TestPipeline_dropsOldest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
-		g := newGate(f)
-		r := start(t, f, Config{QueueBytes: 3*batchOf100 + 10}, synced)
-		r.pipe.Offer(r.batch(1), nil)
-		<-g.entered // busy
-		told := map[int]error{}
-		for i := range 20 {
-			b := r.batch(100)
-			b.Source = []string{"line", "other"}[i%2]
-			r.pipe.Offer(b, func(err error) { told[i] = err })
+		add()
+		expect(1, 0)
+		for range 50 {
+			add()
 		}
-		if len(told) != 17 || !errors.Is(told[0], sensors.ErrDropped) || !errors.Is(told[16], sensors.ErrDropped) {
-			t.Errorf("told %v, want the 17 oldest dropped", told)
-		}
-		checkSums(t, r.pipe.Stats())
-		if _, offered := r.pipe.QueueStats(); offered.Dropped != 17 || offered.Length > offered.Capacity {
-			t.Errorf("queue %+v, want 17 dropped", offered)
+		for range 7 {
+			r.pipe.Offer(r.batch(1), done)
 		}
 		g.open <- nil
-		if n := <-g.entered; n != 3 {
-			t.Errorf("the next group has %d batches, want the 3 newest", n)
-		}
-		f.onAppend = nil
+		expect(57, 1)
 		g.open <- nil
-		s := r.finish()
-		if s.Lost != 1700 || s.Stored != 301 {
-			t.Errorf("stats %+v, want 1,700 lost and 301 stored", s)
+		synctest.Wait()
+		if told != 58 {
+			t.Errorf("%d were told, want 58", told)
 		}
-		journalled := map[string]uint64{}
-		for _, l := range f.losses {
-			journalled[l.Source] += l.Count
-			if l.First != testStart || l.Last != testStart+99e6 || l.Reason != sensors.LostQueueFull {
-				t.Errorf("journalled loss %+v", l)
-			}
-		}
-		sealed := lostBySource(f.tails["climate"].lost)
-		for source, want := range map[string]uint64{"line": 900, "other": 800} {
-			if journalled[source] != want || sealed[source] != want {
-				t.Errorf("%s: %d losses journalled, %d sealed, want %d", source, journalled[source], sealed[source], want)
-			}
-		}
-		if c := f.tails["climate"].counters; c == nil || c.Lost != 1700 {
-			t.Errorf("counters %+v, want 1,700 lost", c)
+		if s := r.finish(); s.Groups != 2 || s.Stored != 58 {
+			t.Errorf("stats %+v, want 2 groups with 58 readings", s)
 		}
 	})
 }
