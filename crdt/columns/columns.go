@@ -17,12 +17,21 @@
 //   - flags: bits 0 and 1 are the tick, in which all times are: 0 is 1 ns, 1 is 1 µs, 2 is 1
 //     ms, 3 is 1 s. Bit 2: there is text. The others are 0.
 //   - origin: the zigzag of the first anchor (see times).
-//   - heads: how many numbers lane 0 has. How many the other lanes have follows from the heads
-//     in lane 0. A lane of no numbers takes no bytes.
+//   - heads: how many numbers lane 0 has, at most 16 for each reading. How many the other lanes
+//     have follows from the heads in lane 0: they hold the numbers of the runs, run after run, of
+//     each run those of its times before those of its values. A lane of no numbers takes no bytes.
 //   - text: two uvarints, size and packed. If packed is 0, size bytes follow, else a zstd frame
 //     of packed bytes, of that content size.
 //   - padding: zero bytes, only as many as it takes to make the payload count/1024 bytes long,
 //     so that what a decoder allocates is bounded by what it is given.
+//
+// A zstd frame is one frame that says its content size, without a dictionary, with a window of at most
+// 4 MiB. The tokens of all lanes and the text are at most 4 MiB together.
+//
+// There are many payloads for the same readings. A decoder takes all that this layout allows, not only what Encode
+// makes: shares and shapes that are not the best, a uvarint that is not the shortest, bits that fill up and are not
+// zero, times that do not ascend, what stands for nothing. It refuses what cannot be followed: a number, length,
+// lane, index or size out of its range, lanes and text that do not end where they should.
 //
 // # Lanes
 //
@@ -86,16 +95,16 @@
 // The anchor is the first time of modes 4 and 5. In mode 3 it is when the first time is due; after
 // each time, due moves on by k × (step + fraction/65536), the fraction of due being kept but not
 // used in d. k is 1, unless step > 0 and |d| > step/2 (rounded down): then 1 + d/step, rounded to
-// the nearest, halves away from zero.
+// the nearest, halves away from zero, as a signed number of 64 bits.
 //
 // # Values
 //
 // The shape is kind + 8 × prediction + 32 × flags, then lane + 16 × exponent, then: multiple (flag
-// 1), zigzag of drift (flag 2). What is not there is 0, but multiple is 1. With flag 4
-// the head has the number of patches.
+// 1), zigzag of drift (flag 2). What is not there is 0, but multiple is 1. With flag 4, which only kinds 0 and 1
+// have, the head has the number of patches. The exponent is at most 22. Kinds 4 and 5 have no prediction, no flags.
 //
 //	kind       own number in the head   a value is
-//	0 decimal  (patches)                float: integer / 10^exponent, rounded once
+//	0 decimal  (patches)                float: integer, as a float, / 10^exponent
 //	1 single   (patches)                float: the same, then rounded to 32 bits
 //	2 float    -                        float: its bits b are the integer, but b ^ (1<<63 - 1) if negative
 //	3 int      -                        the integer

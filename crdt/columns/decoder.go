@@ -32,7 +32,8 @@ func NewDecoder() (*Decoder, error) { return new(Decoder), nil }
 // leave the run out, or an error that ends decoding.
 type Lookup = func(number uint32, t sensors.Type) (*sensors.Series, error)
 
-// Decode appends the readings of a payload to dst, in its order: by number, then time. It takes those
+// Decode appends the readings of a payload to dst, in its order: by number, then time; but a hostile author's times
+// may come in any order, and be others than the block's clock says. It takes those
 // whose series lookup wants and whose time is at least from and less than to, in nanoseconds; with
 // math.MinInt64 and math.MaxInt64 that is all, also a time of math.MaxInt64. lookup is called once
 // for each run, in order. The strings of one payload share memory with each other, none with payload.
