@@ -14,7 +14,7 @@ import (
 )
 
 // When blocks are made, and how many readings they have.
-func TestSealer_due(t *testing.T) {
+func TestSealer_rules(t *testing.T) {
 	for name, c := range map[string]struct {
 		change   func(*CollectionConfig)
 		readings int
