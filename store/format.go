@@ -58,7 +58,8 @@ type marker struct {
 
 func markerPath(dir string) string { return filepath.Join(dir, "STORE") }
 
-// checkMarker compares DIR/STORE with itself, writing it where it is missing.
+// checkMarker compares DIR/STORE with itself, writing it where it is missing. A marker that cannot be understood tells
+// nothing, so the store is taken for a copy, which costs new feeds: refusing to start would cost what is measured.
 func checkMarker(dir string, created bool) (store string, copied bool, err error) {
 	path := markerPath(dir)
 	b, err := os.ReadFile(path)
@@ -70,8 +71,8 @@ func checkMarker(dir string, created bool) (store string, copied bool, err error
 		return "", false, fmt.Errorf("read store marker: %w", err)
 	}
 	var was marker
-	if err := json.Unmarshal(b, &was); err != nil {
-		return "", false, fmt.Errorf("%s: %w; delete the file to have the store taken for a copy", path, err)
+	if json.Unmarshal(b, &was) != nil || was.Store == "" {
+		return "", true, nil
 	}
 	is, err := markerOf(path)
 	if err != nil {

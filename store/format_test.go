@@ -44,3 +44,27 @@ func TestMakeDir(t *testing.T) {
 		}
 	}
 }
+
+// A damaged marker does not keep the store from starting: it is taken for a copy.
+func TestOpen_damagedMarker(t *testing.T) {
+	for _, text := range []string{"", "{", "{}\n", "\x00\x00\x00\x00", `{"store":"","inode":1}`, `{"store":7}`} {
+		r := newRig(t)
+		r.fill("climate", 10)
+		r.seal("climate", 10, 10)
+		r.close()
+		if err := os.WriteFile(markerPath(r.dir), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for round := range 2 {
+			r.open()
+			if o := r.db.Opened(); o.Copied != (round == 0) || o.StoreID == "" {
+				t.Errorf("%q: round %d: opened %+v, want it taken for a copy once", text, round, o)
+			}
+			if _, has, err := r.db.Own("climate"); err != nil || has {
+				t.Errorf("%q: Own returned %v, %v, want no feed to resume", text, has, err)
+			}
+			r.check(Query{Collection: "climate"})
+			r.close()
+		}
+	}
+}
