@@ -72,7 +72,7 @@ func checkMarker(dir string, created bool) (store string, copied bool, err error
 	}
 	var was marker
 	if json.Unmarshal(b, &was) != nil || was.Store == "" {
-		return "", true, nil
+		return "", true, nil //nolint:nilerr // see above
 	}
 	is, err := markerOf(path)
 	if err != nil {
