@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/skerry-edge/skerry/crdt"
+	"github.com/skerry-edge/skerry/crdt/columns"
 	"github.com/skerry-edge/skerry/sensors"
 )
 
@@ -230,6 +231,71 @@ func TestSealer_failsForLong(t *testing.T) {
 		wg.Wait()
 		if s := r.finish(); s.Stored != 2000 || s.Failing != nil {
 			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// A failing seal is not tried again with each group that is journalled meanwhile.
+func TestSealer_waitsBetweenTries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		tries := 0
+		f.onSeal = func() error {
+			tries++
+			return errDisk
+		}
+		cfg := testConfig("climate")
+		cfg.MaxReadings = 10
+		r := start(t, f, Config{}, synced, cfg)
+		for range 100 {
+			if err := r.add(r.batch(10)); err != nil {
+				t.Error(err)
+			}
+			<-time.After(50 * time.Millisecond)
+		}
+		if tries < 5 || tries > 6 { // in 5 s
+			t.Errorf("%d tries in 5 s, want one a second", tries)
+		}
+		synctest.Wait()
+		f.onSeal = nil
+		r.finish()
+	})
+}
+
+// Strings that wait for blocks are bounded in bytes, too.
+func TestSealer_boundsText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		var sound atomic.Bool
+		f.onSeal = func() error {
+			if sound.Load() {
+				return nil
+			}
+			return errDisk
+		}
+		r := start(t, f, Config{}, synced)
+		text := strings.Repeat("x", columns.MaxString)
+		b := sensors.Batch{Source: "line", Collection: "climate"}
+		for range (4 << 20) / len(text) {
+			b.Readings = append(b.Readings, sensors.Reading{Series: r.series("text", sensors.String), Time: testStart, Str: text})
+		}
+		const batches = 8
+		for range batches {
+			go func() {
+				if err := r.add(b); err != nil {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait()
+		}
+		_, _, unsealed := f.Unsealed("climate")
+		if unsealed <= maxUnsealedText || unsealed > maxUnsealedText+4<<20 {
+			t.Errorf("%d bytes of strings are in no block, want one batch more than %d", unsealed, maxUnsealedText)
+		}
+		sound.Store(true)
+		<-time.After(2 * time.Second)
+		if s := r.finish(); s.Stored != batches*uint64(len(b.Readings)) {
+			t.Errorf("stats %+v, want all stored", s)
 		}
 	})
 }
