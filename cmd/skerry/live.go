@@ -22,6 +22,8 @@ const (
 
 // show shows what becomes durable until ctx ends: frames on a terminal, lines elsewhere.
 func (d *demonstration) show(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	rows, err := d.agent.Tail(ctx, demoCollection)
 	if err != nil {
 		return err
@@ -33,6 +35,7 @@ func (d *demonstration) show(ctx context.Context) error {
 		ended <- forward(ctx, rows, arrived)
 	}()
 	err = d.draw(ctx, arrived)
+	stop() // the reader of the output may be gone, and ctx not at its end
 	for range arrived { // lets the stream end
 	}
 	if streamErr := <-ended; err == nil {

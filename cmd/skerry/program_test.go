@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A ran command line is what a real process left.
@@ -80,6 +81,42 @@ func TestProgram_readsBesideAFaultyConfiguration(t *testing.T) {
 		}
 		if r := runProgram(t, "status", "--config", file); r.code != 4 || !strings.HasPrefix(r.stderr, warning) {
 			t.Errorf("%s: status: exit code %d, %q, want 4 and a warning", name, r.code, r.stderr)
+		}
+	}
+}
+
+// TestProgram_outputThatEnds: a reader that has read enough ends a command quietly; a full disk is a failure.
+func TestProgram_outputThatEnds(t *testing.T) {
+	dir := filledGateway(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close() //nolint:errcheck // nothing was written
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close() //nolint:errcheck // nothing was written
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"demo", "--dir", dir, "--for", "1m"}, {"query", "demo", "--dir", dir}, {"query", "demo", "--dir", dir, "--format", "json"},
+		{"query", "demo", "--dir", dir, "--format", "csv"}, {"collections", "--dir", dir}, {"collections", "--dir", dir, "--json"},
+		{"verify", "--dir", dir}, {"verify", "--dir", dir, "--json"}, {"config", "show", "--dir", dir}, {"config", "check", "--dir", dir},
+		{"id", "--dir", dir}, {"version"}, {"completion", "bash"}, {"completion", "zsh"}, {"completion", "fish"},
+	} {
+		for out, want := range map[*os.File]int{writer: 0, full: 1} {
+			cmd := program(t, args...)
+			var stderr strings.Builder
+			cmd.Stdout, cmd.Stderr = out, &stderr
+			ended := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+			_ = cmd.Run()
+			ended.Stop()
+			if code := cmd.ProcessState.ExitCode(); code != want || (stderr.Len() == 0) != (want == 0) {
+				t.Errorf("%v > %s: exit code %d, %q, want %d", args, out.Name(), code, stderr.String(), want)
+			}
 		}
 	}
 }
