@@ -19,6 +19,9 @@ const MaxSealBlocks = 32
 // blocks first, the meta feed before the data feed. After an error nothing counts as committed, and the same
 // readings and losses may be sealed again.
 func (db *DB) Seal(name string, blocks []*crdt.Block, readings, losses int) error {
+	if err := checkRoom(db.free, db.dir, sealRoom); err != nil {
+		return fmt.Errorf("seal %q: %w", name, err)
+	}
 	s, err := db.prepareSeal(name, blocks, readings, losses)
 	if err != nil {
 		return fmt.Errorf("seal %q: %w", name, err)

@@ -47,6 +47,8 @@ type Options struct {
 	ReadOnly bool
 	Clock    sensors.ClockBase // of arrival times that are marked unsynced
 	Log      *slog.Logger
+
+	free func(dir string) (uint64, error) // default: freeBytes
 }
 
 // DB is an open store. Safe for concurrent use, except that Append is for one committer and Seal for
@@ -65,6 +67,7 @@ type DB struct {
 	// commitTxn is commit and closeDatabase closeBadger; tests let them fail.
 	commitTxn     func(*badger.Txn) error
 	closeDatabase func(*badger.DB) error
+	free          func(dir string) (uint64, error)
 
 	doubt doubt // owned by the sealer
 
@@ -115,8 +118,11 @@ func Open(o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.free == nil {
+		o.free = freeBytes
+	}
 	db := &DB{
-		dir: o.Dir, table: o.Table, author: o.Author, clock: o.Clock, log: o.Log, lock: lock, syncLog: &badgerLog{log: o.Log}, commitTxn: commit, closeDatabase: closeBadger,
+		dir: o.Dir, free: o.free, table: o.Table, author: o.Author, clock: o.Clock, log: o.Log, lock: lock, syncLog: &badgerLog{log: o.Log}, commitTxn: commit, closeDatabase: closeBadger,
 		collections: map[string]*collection{}, byNumber: map[uint32]*collection{},
 		feeds: map[uint32]*feed{}, byID: map[crdt.FeedID]*feed{}, tails: map[string]*tail{},
 	}
@@ -146,6 +152,9 @@ func (db *DB) open(o Options) error {
 		if err := db.renew(); err != nil {
 			return err
 		}
+	}
+	if err := checkRoom(o.free, o.Dir, openRoom); err != nil {
+		return err
 	}
 	if db.badger, err = openBadger(filepath.Join(o.Dir, "badger"), db.syncLog); err != nil {
 		return err
@@ -225,10 +234,14 @@ func (db *DB) Append(batches []sensors.Batch, losses []sensors.Loss) error {
 }
 
 // Close seals nothing: the caller did. It closes Badger, then trims the journal, and releases the lock. No
-// other call may be under way or follow, but a Query's rows that are still read end with an error or early.
+// other call may be under way or follow, but a Query's rows that are still read end with an error or early. On a full disk
+// Badger is left to the end of the program, as a crash would leave it, and the error wraps ENOSPC.
 func (db *DB) Close() error {
 	db.watchers.close()
-	err := db.closeDatabase(db.badger)
+	err := checkRoom(db.free, db.dir, closeRoom)
+	if err == nil {
+		err = db.closeDatabase(db.badger)
+	}
 	if db.journal != nil {
 		err = errors.Join(err, db.closeJournal(err == nil))
 	}
