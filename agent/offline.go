@@ -37,14 +37,18 @@ func OpenOffline(_ context.Context, dir string) (*Offline, error) {
 	data, key := filepath.Join(dir, "data"), filepath.Join(dir, "identity.key")
 	o := &Offline{}
 	cfg, faults, err := config.Salvage(filepath.Join(dir, config.FileName))
+	noConfig := errors.Is(err, fs.ErrNotExist)
 	switch {
 	case err == nil:
 		data, key = cfg.Gateway.DataDir, cfg.Gateway.IdentityFile
 		o.name, o.configured, o.faults = cfg.Gateway.Name, configuredCollections(cfg), faults
-	case !errors.Is(err, fs.ErrNotExist):
+	case !noConfig:
 		o.faults = []config.Fault{{File: filepath.Join(dir, config.FileName), Line: 1, What: err.Error()}}
 	}
 	if _, err := os.Stat(data); err != nil {
+		if noConfig && errors.Is(err, fs.ErrNotExist) {
+			return nil, &hinted{fmt.Errorf("there is no gateway in %s: neither %s nor data", dir, config.FileName), "make one with: skerry init --dir " + dir}
+		}
 		err = fmt.Errorf("open store: %w", err)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, &hinted{err, "this gateway has not run yet: skerry run --config " + filepath.Join(dir, config.FileName)}

@@ -103,8 +103,11 @@ func File(path string, fill func(io.Writer) error) (err error) {
 		dir = "."
 	}
 	part, err := createPart(dir, name)
+	if cause, is := errors.AsType[*fs.PathError](err); is {
+		return fmt.Errorf("make file %s: %w", path, cause.Err) // its hidden name would only confuse
+	}
 	if err != nil {
-		return fmt.Errorf("make file: %w", err)
+		return fmt.Errorf("make file %s: %w", path, err)
 	}
 	open := true
 	defer func() {

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/skerry-edge/skerry/ingest"
 	"github.com/skerry-edge/skerry/sensors"
@@ -33,6 +34,8 @@ func (e *FileError) Hint() string {
 		return "make one with: skerry init --dir DIR"
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "it belongs to another user; try as that user, or as root"
+	case errors.Is(e.Err, syscall.EISDIR):
+		return "it is a folder; name the file in it: " + filepath.Join(e.Path, FileName)
 	}
 	return ""
 }

@@ -15,7 +15,7 @@ func newCollectionsCmd(p *place) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "collections",
 		Short: "List the collections and what they hold",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
 				all, err := backend.Collections(ctx)

@@ -37,7 +37,7 @@ pseudo-terminal) and MQTT power meters that connect over TCP to the broker insid
 
 On a terminal it shows live values and a chart, elsewhere a line a second. Ctrl-C
 or the end of --for stops it cleanly.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if lasts < 0 {
 				return usageError("for example --for 30s", "--for %v is negative", lasts)

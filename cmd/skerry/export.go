@@ -21,10 +21,13 @@ func newExportCmd(p *place) *cobra.Command {
 The file's extension names the format: .csv or .ndjson. The file appears when it is complete;
 one that is there already is then replaced.`,
 		Example: `  skerry export climate --out climate.csv`,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneCollection,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := api.CheckName(args[0]); err != nil {
 				return usageError("", "collection: %w", err)
+			}
+			if !cmd.Flags().Changed("out") {
+				return usageError("for example: --out "+shellQuote(args[0]+".csv"), "--out says where, and is missing")
 			}
 			format, err := export.FormatOf(path)
 			if err != nil {
@@ -50,8 +53,7 @@ one that is there already is then replaced.`,
 		ValidArgsFunction: p.completeCollection,
 	}
 	cmd.Flags().StringVar(&path, "out", "", "write `FILE`, which ends in .csv or .ndjson")
-	_ = cmd.MarkFlagRequired("out")                  // fails only for a flag that does not exist
-	_ = cmd.MarkFlagFilename("out", "csv", "ndjson") // the same
+	_ = cmd.MarkFlagFilename("out", "csv", "ndjson") // fails only for a flag that does not exist
 	p.addSocketFlags(cmd)
 	p.addDirFlag(cmd)
 	return cmd

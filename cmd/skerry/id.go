@@ -18,7 +18,7 @@ func newIDCmd(p *place) *cobra.Command {
 		Long: `Print who this gateway is. The peer ID is its public key, by which others know it
 and which stands in every block that it writes; the fingerprint is short, for
 people to compare. No agent is needed.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			id, err := p.identity()
 			if err != nil {

@@ -25,7 +25,7 @@ as it is and explains the rest in comments, and identity.key, the key that
 identifies the gateway from now on. Nothing that is there is ever overwritten.`,
 		Example: `  skerry init --dir ~/pump-house-3
   skerry init --dir /srv/skerry --name "pump house 3"`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if p.dir == "" {
 				return usageError("for example: skerry init --dir ~/my-gateway", "--dir says where, and is missing")

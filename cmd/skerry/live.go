@@ -35,7 +35,7 @@ func (d *demonstration) show(ctx context.Context) error {
 		ended <- forward(ctx, rows, arrived)
 	}()
 	err = d.draw(ctx, arrived)
-	stop() // the reader of the output may be gone, and ctx not at its end
+	stop()              // the reader of the output may be gone, and ctx not at its end
 	for range arrived { // lets the stream end
 	}
 	if streamErr := <-ended; err == nil {

@@ -102,10 +102,21 @@ func TestProgram_outputThatEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{"demo", "--dir", dir, "--for", "1m"}, {"query", "demo", "--dir", dir}, {"query", "demo", "--dir", dir, "--format", "json"},
-		{"query", "demo", "--dir", dir, "--format", "csv"}, {"collections", "--dir", dir}, {"collections", "--dir", dir, "--json"},
-		{"verify", "--dir", dir}, {"verify", "--dir", dir, "--json"}, {"config", "show", "--dir", dir}, {"config", "check", "--dir", dir},
-		{"id", "--dir", dir}, {"version"}, {"completion", "bash"}, {"completion", "zsh"}, {"completion", "fish"},
+		{"demo", "--dir", dir, "--for", "1m"},
+		{"query", "demo", "--dir", dir},
+		{"query", "demo", "--dir", dir, "--format", "json"},
+		{"query", "demo", "--dir", dir, "--format", "csv"},
+		{"collections", "--dir", dir},
+		{"collections", "--dir", dir, "--json"},
+		{"verify", "--dir", dir},
+		{"verify", "--dir", dir, "--json"},
+		{"config", "show", "--dir", dir},
+		{"config", "check", "--dir", dir},
+		{"id", "--dir", dir},
+		{"version"},
+		{"completion", "bash"},
+		{"completion", "zsh"},
+		{"completion", "fish"},
 	} {
 		for out, want := range map[*os.File]int{writer: 0, full: 1} {
 			cmd := program(t, args...)
@@ -118,5 +129,34 @@ func TestProgram_outputThatEnds(t *testing.T) {
 				t.Errorf("%v > %s: exit code %d, %q, want %d", args, out.Name(), code, stderr.String(), want)
 			}
 		}
+	}
+}
+
+// TestProgram_saysWhatIsMeant: a wrong command line is told which word is wrong and what to write.
+func TestProgram_saysWhatIsMeant(t *testing.T) {
+	empty := t.TempDir()
+	for line, want := range map[string]string{
+		"query c --limit x":         "error: --limit \"x\": want a whole number\nhint: see: skerry query --help\n",
+		"demo --for xx":             "error: --for \"xx\": want a number with its unit, such as 500ms, 30s or 5m\nhint: see: skerry demo --help\n",
+		"query c --json":            "error: unknown flag: --json\nhint: write --format json\n",
+		"run --dir x":               "error: unknown flag: --dir\nhint: write --config DIR/skerry.toml\n",
+		"export c":                  "error: --out says where, and is missing\nhint: for example: --out c.csv\n",
+		"export":                    "error: COLLECTION is missing\nhint: for example: skerry export climate; the names: skerry collections\n",
+		"tail a b":                  "error: want one COLLECTION, have 2 arguments: [\"a\" \"b\"]\nhint: quote a name that has blanks\n",
+		"help nope":                 "error: there is no command \"nope\"\nhint: see: skerry --help\n",
+		"query c --dir " + empty:    "error: there is no gateway in " + empty + ": neither skerry.toml nor data\nhint: make one with: skerry init --dir " + empty + "\n",
+		"config check " + empty:     "error: read configuration: read " + empty + ": is a directory\nhint: it is a folder; name the file in it: " + empty + "/skerry.toml\n",
+		"status --dir " + empty:     "error: unknown flag: --dir\nhint: only a running agent can answer this: name its configuration with --config FILE, or its --socket PATH\n",
+		"help query and more words": "error: there is no command \"query and more words\"\nhint: see: skerry --help\n",
+	} {
+		if r := runProgram(t, strings.Fields(line)...); r.code == 0 || r.stdout != "" || r.stderr != want {
+			t.Errorf("%s: exit code %d, %q, %q, want %q", line, r.code, r.stdout, r.stderr, want)
+		}
+	}
+	dir := filledGateway(t)
+	out := filepath.Join(dir, "nowhere", "rows.csv")
+	r := runProgram(t, "export", "demo", "--dir", dir, "--out", out)
+	if want := "error: export demo: make file " + out + ": no such file or directory\n"; r.code != 1 || r.stderr != want {
+		t.Errorf("export: exit code %d, %q, want %q", r.code, r.stderr, want)
 	}
 }

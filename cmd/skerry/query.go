@@ -36,7 +36,7 @@ In GLOB, * matches any characters. Tables show local time; JSON and CSV are UTC.
 		Example: `  skerry query climate --from -1h
   skerry query climate --series 'temp*' --tag room=cellar --newest --limit 20
   skerry query climate --from 2026-08-01 --to 2026-09-01 --format csv > august.csv`,
-		Args: cobra.ExactArgs(1),
+		Args: oneCollection,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q, err := flags.query(cmd, args[0], time.Now(), time.Local)
 			if err != nil {
@@ -76,7 +76,7 @@ func (f *queryFlags) query(cmd *cobra.Command, collection string, now time.Time,
 		return q, usageError("", "collection: %w", err)
 	}
 	if f.format != "table" && f.format != "json" && f.format != "csv" {
-		return q, usageError("want one of: "+strings.Join(formats(), ", "), "--format %q: unknown", f.format)
+		return q, usageError("", "--format %q: want table, json or csv", f.format)
 	}
 	if f.limit < 0 || f.limit == 0 && cmd.Flags().Changed("limit") {
 		return q, usageError("leave --limit out for all rows", "--limit %d: want at least 1", f.limit)

@@ -8,9 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
-	"github.com/skerry-edge/skerry/agent/config"
 )
 
 // execute runs one command line and returns the program's exit code.
@@ -52,6 +49,7 @@ Start with:
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("skerry {{.Version}}\n")
+	root.SetHelpCommand(newHelpCmd())
 	p := &place{}
 	root.AddCommand(
 		newInitCmd(p),
@@ -104,15 +102,28 @@ func noteStart(cmd *cobra.Command, started *bool) {
 	}
 }
 
-// flagError makes a usage error of what the flag parser says, with the nearest flag that exists.
-func flagError(cmd *cobra.Command, err error) error {
-	hint := "see: " + cmd.CommandPath() + " --help"
-	if unknown, is := errors.AsType[*pflag.NotExistError](err); is {
-		var known []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-		if near := config.Nearest(unknown.GetSpecifiedName(), known); near != "" {
-			hint = "did you mean: --" + near
-		}
+// newHelpCmd returns the command help. Cobra's own takes any word for a command.
+func newHelpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err == nil && len(rest) == 0 {
+				return about.Help()
+			}
+			return usageError("see: "+cmd.Root().CommandPath()+" --help", "there is no command %q", strings.Join(args, " "))
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			if about, _, err := cmd.Root().Find(args); err == nil {
+				for _, sub := range about.Commands() {
+					if sub.IsAvailableCommand() {
+						names = append(names, sub.Name()+"\t"+sub.Short)
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
 	}
-	return usageError(hint, "%w", err)
 }

@@ -32,7 +32,7 @@ acknowledged is in the journal even then.
 SIGHUP reads the configuration again: the gateway stops as above and starts with the
 new one in the same process. A configuration with faults is refused, which skerry
 status shows.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, err := p.configPath()
 			if err != nil {

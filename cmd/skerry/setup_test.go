@@ -132,7 +132,7 @@ func TestRoot_usage(t *testing.T) {
 		"config chek":                "error: unknown command \"chek\" for \"skerry config\"\nhint: did you mean: skerry config check\n",
 		"id --jsn":                   "error: unknown flag: --jsn\nhint: did you mean: --json\n",
 		"id -x":                      "error: unknown shorthand flag: 'x' in -x\nhint: see: skerry id --help\n",
-		"id now":                     "error: unknown command \"now\" for \"skerry id\"\nhint: see: skerry id --help\n",
+		"id now":                     "error: skerry id takes no argument, have \"now\"\nhint: see: skerry id --help\n",
 		"id --dir":                   "error: flag needs an argument: --dir\nhint: see: skerry id --help\n",
 		"id --dir x --config y":      "error: --dir cannot be combined with --config\nhint: leave one of them out\n",
 		"init":                       "error: --dir says where, and is missing\nhint: for example: skerry init --dir ~/my-gateway\n",

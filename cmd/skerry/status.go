@@ -23,7 +23,7 @@ func newStatusCmd(p *place) *cobra.Command {
 		Long: `Show how the gateway is: what troubles it, its sources, queues, disk, clock and memory.
 
 Exit code 0: the agent answers, whatever troubles it; 4: no agent answers.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
 				status, err := backend.Status(ctx)

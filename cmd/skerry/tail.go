@@ -17,7 +17,7 @@ func newTailCmd(p *place) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tail COLLECTION",
 		Short: "Print rows as they become durable, until Ctrl-C",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneCollection,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := api.CheckName(args[0]); err != nil {
 				return usageError("", "collection: %w", err)

@@ -19,7 +19,7 @@ func newVerifyCmd(p *place) *cobra.Command {
 		Long: `Read every block and check it: its hash, its signature, its chain, its readings.
 
 Exit code 0: everything is as it should be; 3: damage was found.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
 				v, err := backend.Verify(ctx)

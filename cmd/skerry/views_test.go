@@ -115,8 +115,8 @@ climate          1         4  yes       000000000000
 empty            0         0  yes       000000000000
 ok: no damage
 `, ""},
-		{"query", 2, "", "error: accepts 1 arg(s), received 0\nhint: see: skerry query --help\n"},
-		{"query climate --format xml", 2, "", "error: --format \"xml\": unknown\nhint: want one of: table, json, csv\n"},
+		{"query", 2, "", "error: COLLECTION is missing\nhint: for example: skerry query climate; the names: skerry collections\n"},
+		{"query climate --format xml", 2, "", "error: --format \"xml\": want table, json or csv\n"},
 		{"query climate --limit 0", 2, "", "error: --limit 0: want at least 1\nhint: leave --limit out for all rows\n"},
 		{"query climate --tag room", 2, "", "error: --tag \"room\": want k=v\nhint: for example: --tag room=cellar\n"},
 		{"query climate --from -1x", 2, "", "error: --from \"-1x\": not a span of time\nhint: " + whenHint + "\n"},
