@@ -259,6 +259,13 @@ func sameReadings(want, got []sensors.Reading) string {
 	return ""
 }
 
+// sealed returns the seals so far.
+func (f *fakeStore) sealed() []fakeSeal {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.seals)
+}
+
 // with runs fn while nothing else happens to the store.
 func (f *fakeStore) with(fn func()) {
 	f.mu.Lock()

@@ -43,14 +43,14 @@ func TestSealer_rules(t *testing.T) {
 				if c.after > 0 {
 					<-time.After(c.after - time.Nanosecond)
 					synctest.Wait()
-					if len(f.seals) > 0 {
+					if len(f.sealed()) > 0 {
 						t.Errorf("sealed before %v", c.after)
 					}
 					<-time.After(time.Nanosecond)
 				}
 				synctest.Wait()
 				var got []uint32
-				for _, s := range f.seals {
+				for _, s := range f.sealed() {
 					for _, b := range s.blocks {
 						got = append(got, b.Count)
 					}
@@ -78,8 +78,8 @@ func TestSealer_fastWhileBusy(t *testing.T) {
 		}
 		signal(r.pipe.wake)
 		<-time.After(30 * time.Second)
-		if len(f.seals) != 1 || f.seals[0].at.Sub(began) != time.Second || f.seals[0].readings != 3 {
-			t.Errorf("seals %+v, want one of 3 readings after a second", f.seals)
+		if s := f.sealed(); len(s) != 1 || s[0].at.Sub(began) != time.Second || s[0].readings != 3 {
+			t.Errorf("seals %+v, want one of 3 readings after a second", s)
 		}
 		if err := r.stop(); err != nil {
 			t.Error(err)
@@ -126,7 +126,7 @@ func TestSealer_unsyncedClock(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.finish()
-		blocks := f.seals[0].all
+		blocks := f.sealed()[0].all
 		if len(blocks) != 4 {
 			t.Errorf("%d blocks, want two openings, a meta and a data block", len(blocks))
 		}

@@ -65,7 +65,7 @@ func TestSealer_takesTurns(t *testing.T) {
 		}
 		signal(r.pipe.wake)
 		synctest.Wait()
-		for i, s := range f.seals {
+		for i, s := range f.sealed() {
 			if s.name != "climate" && i > len(collections) {
 				t.Errorf("seal %d is of %q, want that among the first %d", i, s.name, len(collections))
 			}
