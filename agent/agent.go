@@ -129,7 +129,10 @@ func (a *Agent) Run(ctx context.Context) error {
 		defer fail() // a gateway that nobody can ask is of no use
 		return a.server.Serve(doorCtx, a.listener)
 	})
-	line.Go(func() error { return a.pipeline.Run(lineCtx) })
+	line.Go(func() error {
+		defer fail() // without it nothing is stored any more
+		return a.pipeline.Run(lineCtx)
+	})
 
 	sources, sourcesCtx := errgroup.WithContext(ctx)
 	if a.broker != nil {
