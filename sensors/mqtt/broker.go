@@ -110,6 +110,7 @@ type Broker struct {
 	held       atomic.Int64 // bytes: see hold
 	retained   retained
 	pace       pace
+	ahead      ahead
 
 	switching sync.RWMutex // held while a client's connection is replaced; taken before all others
 	willing   sync.Mutex   // guards estate, as a reader would

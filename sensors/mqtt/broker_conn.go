@@ -72,6 +72,7 @@ type brokerConn struct {
 	switching    bool // holds Broker.switching
 
 	pacing   pacing
+	ahead    aheadOf // guarded by Broker.ahead
 	draining atomic.Bool
 
 	mu          sync.Mutex // guards what follows; taken before brokerSession.mu and fanout.mu

@@ -98,6 +98,8 @@ func (b *Broker) deliver(shadow *mochi.Client, pk *packets.Packet) {
 	}
 	shadow.ID = pk.Origin
 	shadow.Properties.ProtocolVersion = pk.ProtocolVersion
+	b.ahead.begin(pk)
+	defer b.ahead.end(pk)
 	if err := b.server.InjectPacket(shadow, *pk); err != nil {
 		b.unpassed.Add(1)
 		b.log.Debug("message not passed on", "topic", pk.TopicName, "err", err)

@@ -31,7 +31,8 @@ func (h *brokerHook) Provides(method byte) bool {
 	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish,
 		mochi.OnSessionEstablished, mochi.OnDisconnect, mochi.OnClientExpired, mochi.OnPacketRead,
 		mochi.OnPacketEncode, mochi.OnPublish, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnUnsubscribed,
-		mochi.OnRetainedExpired, mochi.OnQosPublish, mochi.OnQosComplete, mochi.OnQosDropped, mochi.OnRetainPublished:
+		mochi.OnRetainedExpired, mochi.OnQosPublish, mochi.OnQosComplete, mochi.OnQosDropped, mochi.OnRetainPublished,
+		mochi.OnPublishDropped:
 		return true
 	default:
 		return false
@@ -57,13 +58,13 @@ func (h *brokerHook) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool {
 
 // OnACLCheck allows everything to those who were let in. It is called before a message is queued for a subscriber, who
 // does not get it when too much waits already.
-func (h *brokerHook) OnACLCheck(cl *mochi.Client, _ string, write bool) bool {
+func (h *brokerHook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
 	c, ok := connOf(cl)
 	if write || !ok {
 		return true
 	}
 	h.broker.awaitAcks(c, cl)
-	if h.broker.mayHold(c, cl) {
+	if h.broker.mayHold(c, cl) && h.broker.mayQueue(c, cl, topic) {
 		return true
 	}
 	h.broker.missed()
@@ -158,6 +159,9 @@ func (h *brokerHook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets
 	case packets.Disconnect: // of a connection that another one takes over
 	case packets.Publish:
 		c.awaitSend(pk.FixedHeader.Qos, pk.FixedHeader.Dup)
+		if pk.FixedHeader.Qos == 0 {
+			h.broker.ahead.written(c, &pk)
+		}
 	default:
 		c.awaitRoom()
 	}

@@ -115,7 +115,8 @@ func (c *brokerConn) beginRetained() {
 // paceRetained is called after each of them. There may be more than the client's queue holds: it waits for the client to
 // read them.
 func (c *brokerConn) paceRetained() {
-	if c.retainedSent++; c.retainedSent%retainedAhead != 0 {
+	c.retainedSent++
+	if c.retainedSent%retainedAhead != 0 && c.broker.ahead.of(c) < aheadFree {
 		return
 	}
 	late := false
@@ -128,5 +129,7 @@ func (c *brokerConn) paceRetained() {
 	defer timer.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.awaitLocked(func() bool { return late || c.encoded+retainedAhead >= c.retainedFrom+c.retainedSent })
+	c.awaitLocked(func() bool {
+		return late || c.encoded+retainedAhead >= c.retainedFrom+c.retainedSent && c.broker.ahead.of(c) < aheadFree
+	})
 }

@@ -71,6 +71,7 @@ func (b *Broker) establish(c *brokerConn, cl *mochi.Client, connect *packets.Pac
 	session.conn = c
 	b.mu.Unlock()
 	if old != nil {
+		b.ahead.forget(old)
 		c.prev = old.lastPending()
 	}
 	c.client, c.version = cl, cl.Properties.ProtocolVersion
@@ -113,6 +114,9 @@ func (b *Broker) disconnected(c *brokerConn, cl *mochi.Client, expired bool) {
 		delete(b.sessions, cl.ID)
 	}
 	b.mu.Unlock()
+	if expired {
+		b.ahead.forget(c)
+	}
 	b.depart(c, cl, fate)
 }
 
@@ -124,6 +128,7 @@ func (b *Broker) expire(cl *mochi.Client) {
 	defer b.mu.Unlock()
 	if s := b.sessions[cl.ID]; s != nil && s.conn.client == cl {
 		delete(b.sessions, cl.ID)
+		b.ahead.forget(s.conn)
 		if will, ok := b.wills[cl.ID]; ok {
 			will.due = time.Time{}
 			b.wills[cl.ID] = will
