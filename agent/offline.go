@@ -72,6 +72,15 @@ func OpenOffline(_ context.Context, dir string) (*Offline, error) {
 	return o, nil
 }
 
+// Damaged returns what a verification says of a store that OpenOffline cannot open because of damage.
+func Damaged(err error) (api.Verification, bool) {
+	damaged, is := errors.AsType[*store.DamagedError](err)
+	if !is {
+		return api.Verification{}, false
+	}
+	return verification(nil, damaged.Damage), true
+}
+
 // Status implements api.Backend: there is none without an agent.
 func (*Offline) Status(context.Context) (api.Status, error) { return api.Status{}, errNoAgent }
 

@@ -141,6 +141,10 @@ func (v *view) Verify(ctx context.Context) (api.Verification, error) {
 	if err != nil {
 		return api.Verification{}, err
 	}
+	return verification(good, damage), nil
+}
+
+func verification(good []store.Verified, damage []store.Damage) api.Verification {
 	out := api.Verification{OK: len(damage) == 0, Collections: []api.VerifiedCollection{}, Damage: []api.Damage{}, Repaired: []api.Damage{}}
 	for _, c := range good {
 		out.Collections = append(out.Collections, api.VerifiedCollection{
@@ -150,5 +154,5 @@ func (v *view) Verify(ctx context.Context) (api.Verification, error) {
 	for _, d := range damage {
 		out.Damage = append(out.Damage, api.Damage{File: d.File, Feed: d.Feed, Seq: d.Seq, Reason: d.Reason})
 	}
-	return out, nil
+	return out
 }

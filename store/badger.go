@@ -58,7 +58,7 @@ func openBadger(dir string, log *badgerLog) (*badger.DB, error) {
 		return nil, fmt.Errorf("create database: %w", err)
 	}
 	if err := checkManifest(dir); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("open database %s: %w", dir, err)
 	}
 	var db *badger.DB
 	for try := 0; ; try++ {
@@ -70,7 +70,7 @@ func openBadger(dir string, log *badgerLog) (*badger.DB, error) {
 			log.log.Warn("removed empty database files left by a crash", "count", removed)
 		}
 		if err := checkTables(dir, profile(dir, log)); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("open database %s: %w", dir, err)
 		}
 		damaged, err := guardValueLog(dir)
 		if err != nil {
@@ -115,8 +115,8 @@ func openGuarded(o badger.Options) (*badger.DB, error) {
 	}
 }
 
-// checkManifest refuses a database whose MANIFEST is gone while tables exist: Badger would open it
-// as an empty one and delete the tables.
+// checkManifest refuses with a *DamagedError a database whose MANIFEST is gone while tables exist: Badger would
+// open it as an empty one and delete the tables.
 func checkManifest(dir string) error {
 	st, err := os.Stat(filepath.Join(dir, "MANIFEST"))
 	if err == nil && st.Size() > 0 {
@@ -130,7 +130,10 @@ func checkManifest(dir string) error {
 		return fmt.Errorf("open database: %w", err)
 	}
 	if len(tables) > 0 {
-		return fmt.Errorf("database %s has %d tables and no MANIFEST: opening it would lose them; restore MANIFEST from a copy", dir, len(tables))
+		return &DamagedError{[]Damage{{
+			File:   "badger/MANIFEST",
+			Reason: fmt.Sprintf("it is gone, and tables are there (%d): opening the database would lose them; restore it from a copy", len(tables)),
+		}}}
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -14,7 +16,8 @@ import (
 
 // checkTables checks every block of every table that the MANIFEST lists, before Badger opens them:
 // over a damaged one Badger panics on a goroutine of its own, where nobody can recover, or leaves the whole
-// table out and goes on without its keys. See docs/decisions/0005-tables-are-checked-before-badger.md.
+// table out and goes on without its keys. A *DamagedError names those that are not whole or not there. See
+// docs/decisions/0005-tables-are-checked-before-badger.md.
 func checkTables(dir string, o badger.Options) error {
 	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -27,31 +30,50 @@ func checkTables(dir string, o badger.Options) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("read database manifest: %w", err)
 	}
-	var bad []error
+	var damage []Damage
 	for id := range manifest.Tables {
-		if err := checkTable(table.NewFilename(id, dir), id); err != nil {
-			bad = append(bad, err)
+		path := table.NewFilename(id, dir)
+		b, err := os.ReadFile(path)
+		if err == nil {
+			err = checkTable(b, id)
+		} else if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("read database table: %w", err)
+		}
+		if err != nil {
+			damage = append(damage, Damage{File: "badger/" + filepath.Base(path), Reason: err.Error()})
 		}
 	}
-	return errors.Join(bad...)
+	if len(damage) > 0 {
+		slices.SortFunc(damage, func(a, b Damage) int { return strings.Compare(a.File, b.File) })
+		return &DamagedError{damage}
+	}
+	return nil
 }
 
-func checkTable(path string, id uint64) (err error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("read database table: %w", err)
-	}
+// checkTable checks the bytes of one table.
+func checkTable(b []byte, id uint64) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("database table %s is damaged", path)
+			err = errors.New("it is not a table any more")
 		}
 	}()
 	t, err := table.OpenInMemoryTable(b, id, &table.Options{ChkMode: options.NoVerification})
 	if err == nil {
 		err = t.VerifyChecksum()
 	}
-	if err != nil {
-		return fmt.Errorf("database table %s is damaged: %w", path, err)
+	return err
+}
+
+// DamagedError says what keeps a store from being opened.
+type DamagedError struct {
+	Damage []Damage // at least one; each a file
+}
+
+// Error names every file.
+func (e *DamagedError) Error() string {
+	texts := make([]string, 0, len(e.Damage))
+	for _, d := range e.Damage {
+		texts = append(texts, d.File+": "+d.Reason)
 	}
-	return nil
+	return "it is damaged: " + strings.Join(texts, "; ")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/skerry-edge/skerry/agent/api"
 )
 
 // A ran command line is what a real process left.
@@ -159,4 +162,46 @@ func TestProgram_saysWhatIsMeant(t *testing.T) {
 	if want := "error: export demo: make file " + out + ": no such file or directory\n"; r.code != 1 || r.stderr != want {
 		t.Errorf("export: exit code %d, %q, want %q", r.code, r.stderr, want)
 	}
+}
+
+// TestProgram_verifyNamesDamage: what is damaged is named with exit code 3, also where it keeps the store from opening.
+func TestProgram_verifyNamesDamage(t *testing.T) {
+	for _, pattern := range []string{"*.sst", "MANIFEST"} {
+		dir := filledGateway(t)
+		if r := runProgram(t, "verify", "--dir", dir); r.code != 0 {
+			t.Fatalf("exit code %d, %s", r.code, r.stderr)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "data", "badger", pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no %s: %v", pattern, err)
+		}
+		for _, file := range files {
+			if pattern == "MANIFEST" {
+				err = os.Remove(file)
+			} else {
+				err = flipMiddle(file)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := runProgram(t, "verify", "--json", "--dir", dir)
+		var v api.Verification
+		if err := json.Unmarshal([]byte(r.stdout), &v); err != nil {
+			t.Fatalf("%s: %v: %s, %s", pattern, err, r.stdout, r.stderr)
+		}
+		if r.code != exitDamage || v.OK || len(v.Damage) == 0 {
+			t.Errorf("%s: exit code %d, %s, want damage", pattern, r.code, r.stdout)
+		}
+	}
+}
+
+// flipMiddle changes one byte of a file.
+func flipMiddle(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	b[len(b)/2] ^= 1
+	return os.WriteFile(path, b, 0o600)
 }

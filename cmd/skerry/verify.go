@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skerry-edge/skerry/agent"
 	"github.com/skerry-edge/skerry/agent/api"
 )
 
@@ -21,30 +22,39 @@ func newVerifyCmd(p *place) *cobra.Command {
 Exit code 0: everything is as it should be; 3: damage was found.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
-				v, err := backend.Verify(ctx)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					err = writeJSON(cmd.OutOrStdout(), v)
-				} else {
-					err = showVerification(cmd.OutOrStdout(), v)
-				}
-				if err != nil || v.OK {
-					return err
-				}
-				return &exitError{
-					code: exitDamage,
-					err:  fmt.Errorf("verify store: damage found: %s", amount(uint64(len(v.Damage)), "thing is", "things are")+" not as it should be"),
-				}
+			var v api.Verification
+			err := ask(cmd, p, func(ctx context.Context, backend api.Backend) (err error) {
+				v, err = backend.Verify(ctx)
+				return err
 			})
+			if damaged, is := agent.Damaged(err); is { // so much that it does not open
+				v, err = damaged, nil
+			}
+			if err != nil {
+				return err
+			}
+			return tellVerification(cmd.OutOrStdout(), v, asJSON)
 		},
 	}
 	addJSONFlag(cmd, &asJSON)
 	p.addSocketFlags(cmd)
 	p.addDirFlag(cmd)
 	return cmd
+}
+
+// tellVerification writes v; damage is an error with a code of its own.
+func tellVerification(w io.Writer, v api.Verification, asJSON bool) error {
+	write := showVerification
+	if asJSON {
+		write = func(w io.Writer, v api.Verification) error { return writeJSON(w, v) }
+	}
+	if err := write(w, v); err != nil || v.OK {
+		return err
+	}
+	return &exitError{
+		code: exitDamage,
+		err:  fmt.Errorf("verify store: damage found: %s", amount(uint64(len(v.Damage)), "thing is", "things are")+" not as it should be"),
+	}
 }
 
 func showVerification(w io.Writer, v api.Verification) error {
