@@ -133,6 +133,12 @@ func (d *jsonDecoder) value(depth int) error {
 		return d.setTime(fd, lit)
 	case fd.time:
 		return reject(sensors.ReasonTime, "field %.64q: the time is %s", fd.name, lit)
+	case kind == jsontext.KindNumber || kind == jsontext.KindString:
+		if done, err := d.word(fd, lit); done {
+			return err
+		}
+	}
+	switch {
 	case kind == jsontext.KindNumber:
 		sort, whole := classify(lit)
 		return d.number(fd, lit, sort, whole)

@@ -191,5 +191,5 @@ func ExampleConfig_Validate() {
 	config.Validate(func(key, what, hint string) { fmt.Printf("%s: %s; %s\n", key, what, hint) })
 	// Output:
 	// format: unknown value "jsn"; did you mean "json"?
-	// time_unit: unknown value "sec"; one of s, ms, us, ns, rfc3339
+	// time_unit: unknown value "sec"; one of s, ms, us, ns, rfc3339, iso8601
 }
