@@ -55,8 +55,7 @@ func (d *influxDecoder) lines(payload []byte) error {
 
 // atLine says which line is bad, where the library does not.
 func (d *influxDecoder) atLine(number int, err error) error {
-	var rejected *sensors.DecodeError
-	if errors.As(err, &rejected) {
+	if rejected, ok := errors.AsType[*sensors.DecodeError](err); ok {
 		if number == 1 {
 			return err
 		}

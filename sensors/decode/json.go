@@ -138,11 +138,11 @@ func (d *jsonDecoder) value(depth int) error {
 			return err
 		}
 	}
-	switch {
-	case kind == jsontext.KindNumber:
+	switch kind { //nolint:exhaustive // the rest is true or false
+	case jsontext.KindNumber:
 		sort, whole := classify(lit)
 		return d.number(fd, lit, sort, whole)
-	case kind == jsontext.KindString:
+	case jsontext.KindString:
 		return d.string(fd, lit)
 	}
 	return d.bool(fd, kind == jsontext.KindTrue)

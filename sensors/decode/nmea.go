@@ -23,7 +23,8 @@ type nmeaDecoder struct {
 	message
 	checked bool // a checksum must be there
 	types   []string
-	fields  [][]byte // scratch: of the sentence, without its type
+	parts   [][]byte // scratch: the sentence, cut at commas
+	fields  [][]byte // parts without the first, the address
 	talker  []byte   // of the sentence, as GP
 	kind    []byte   // its type, as RMC
 	foreign bool     // it is encapsulated, or a maker's own
@@ -127,17 +128,17 @@ func (d *nmeaDecoder) split(line []byte) error {
 			return err
 		}
 	}
-	d.fields = d.fields[:0]
+	d.parts = d.parts[:0]
 	for more := true; more; {
-		if len(d.fields) == MaxFields {
+		if len(d.parts) == MaxFields {
 			return reject(sensors.ReasonTooLong, "sentence has more than %d fields", MaxFields)
 		}
 		var one []byte
 		one, body, more = bytes.Cut(body, []byte(","))
-		d.fields = append(d.fields, one)
+		d.parts = append(d.parts, one)
 	}
-	address := d.fields[0]
-	d.fields = d.fields[1:]
+	address := d.parts[0]
+	d.fields = d.parts[1:]
 	switch {
 	case len(address) == 0 || bytes.ContainsFunc(address, func(r rune) bool { return r < '0' || r > 'Z' || r > '9' && r < 'A' }):
 		return reject(sensors.ReasonSyntax, "%.64q is no sentence", line)
