@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adrianmo/go-nmea"
+
 	"github.com/skerry-edge/skerry/sensors"
 )
 
@@ -139,4 +141,15 @@ func BenchmarkNMEA(b *testing.B) {
 func BenchmarkRegex(b *testing.B) {
 	c := Config{Format: formatRegex, Pattern: `^\s*(?P<stable>ST|US),(?P<kind>GS|NT),\s*(?P<weight>[-+]?\s*[0-9.]+)\s*kg$`}
 	benchmark(b, c, "", []sensors.Raw{{Payload: []byte("ST,GS,+  12.345kg"), Arrived: time.Unix(1700000000, 0)}})
+}
+
+// BenchmarkNMEA_goNMEA is the library that the tests compare with.
+func BenchmarkNMEA_goNMEA(b *testing.B) {
+	parser := nmea.SentenceParser{}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := parser.Parse(benchNMEA); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -78,8 +78,12 @@ func DefaultConfig() Config {
 }
 
 // UsesTopic reports whether a template of c uses {topic} or {topic.N}. If none does, what the
-// wildcards + and # of a topic stand for is lost.
+// wildcards + and # of a topic stand for is lost. Lines of format influx name their series
+// themselves, so for them it is always true.
 func UsesTopic(c Config) bool {
+	if c.Format == formatInflux {
+		return true
+	}
 	texts := slices.Collect(maps.Values(c.Tags))
 	for _, text := range append(texts, c.Series) {
 		t, err := parseTemplate(text)

@@ -151,6 +151,7 @@ func TestUsesTopic(t *testing.T) {
 		{Config{Series: "{topic.2}.{field}"}, true},
 		{Config{Tags: map[string]string{"a": "b", "c": "{topic}"}}, true},
 		{Config{Series: "{topic"}, false},
+		{Config{Format: formatInflux}, true},
 	} {
 		if got := UsesTopic(c.config); got != c.want {
 			t.Errorf("%+v: %v, want %v", c.config, got, c.want)

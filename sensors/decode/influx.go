@@ -152,6 +152,9 @@ func (d *influxDecoder) values(lines *lineprotocol.Decoder, outer int) error {
 		if err := d.count(); err != nil {
 			return err
 		}
+		if outer+len(key) > MaxPathBytes {
+			return reject(sensors.ReasonTooLong, "field %.64q… of %.64q: name has more than %d bytes", key, d.path[:outer-1], MaxPathBytes)
+		}
 		d.path = append(d.path[:outer], key...)
 		fd, err := d.field(d.path)
 		if err != nil {

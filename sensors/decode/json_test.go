@@ -157,6 +157,10 @@ func FuzzJSON(f *testing.F) {
 		raw := arrived(topic, "")
 		raw.Payload = payload
 		checkOutcome(t, newFormat(t, c, "#").Decoder(), raw)
+		fuzzOne(t, Config{
+			Format: formatJSON, MaxSeries: 50, Root: "a", Time: "ts", TimeUnit: unitISO8601, TimeZone: "Europe/Berlin",
+			TrueValues: []string{"ON", "1"}, NullValues: []string{"unknown"},
+		}, payload, topic)
 	})
 }
 

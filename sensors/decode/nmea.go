@@ -57,6 +57,8 @@ func (d *nmeaDecoder) Decode(dst []sensors.Reading, raw sensors.Raw) ([]sensors.
 		d.known = d.known && raw.Topic == ""
 		err = d.lines(raw.Payload)
 	}
+	clear(d.parts) // an idle decoder holds no input
+	d.talker, d.kind = nil, nil
 	return d.finish(err)
 }
 
@@ -83,7 +85,7 @@ func (d *nmeaDecoder) lines(rest []byte) error {
 		}
 		read := sentences(d.kind)
 		if read == nil || d.foreign {
-			unsupported = reject(sensors.ReasonUnsupported, "sentence %.64s%.64s", d.talker, d.kind)
+			unsupported = reject(sensors.ReasonUnsupported, "sentences %.64s%.64s are not read", d.talker, d.kind)
 			continue
 		}
 		supported = true
@@ -160,7 +162,7 @@ func checksum(body, text []byte, there bool) error {
 		sum ^= c
 	}
 	if !there {
-		return reject(sensors.ReasonChecksum, `there is none in %.64q; checksum = "optional" takes such sentences`, body)
+		return reject(sensors.ReasonChecksum, `%.64q has none; checksum = "optional" takes such sentences`, body)
 	}
 	const digits = "0123456789ABCDEF"
 	if len(text) != 2 || upper(text[0]) != digits[sum>>4] || upper(text[1]) != digits[sum&15] {

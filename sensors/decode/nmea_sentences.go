@@ -268,6 +268,9 @@ func (d *nmeaDecoder) xdr() error {
 		if len(name) == 0 {
 			name = d.at(i)
 		}
+		if len(name) > MaxPathBytes-len("xdr.") {
+			return reject(sensors.ReasonTooLong, "transducer %.64q…: name has %d bytes", name, len(name))
+		}
 		v, there, err := d.parse(i+1, "xdr")
 		if err != nil {
 			return err
