@@ -22,6 +22,9 @@ const (
 	ReasonTooLong Reason = "too_long" // a frame, message or string over its limit
 	ReasonSeries  Reason = "series_limit"
 	ReasonNoise   Reason = "noise" // bytes on a serial line that are no frame
+
+	ReasonChecksum    Reason = "checksum"    // its checksum is missing, or another
+	ReasonUnsupported Reason = "unsupported" // right, but of a kind that the format does not read; not worth a line in the log
 )
 
 // DecodeError is the reason why one Raw was rejected.

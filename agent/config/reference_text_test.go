@@ -31,13 +31,17 @@ Reading is never refused for a fault: the other commands tell the faults as warn
 	referenceTail = `## What sources make of their input
 
 **Times.** With ` + "`time`" + ` a reading has its sensor's time; when the field is missing, unreadable, before 1970 or after 2262 the input
-is rejected (reason ` + "`time`" + `). Without it the time is that of arrival: of a message when it was read, of a serial frame when its
+is rejected (reason ` + "`time`" + `). Times without a zone, of ` + "`time_unit = \"iso8601\"`" + `, are those of a clock in ` + "`time_zone`" + `; of an hour
+that comes twice when summer ends, the one nearer to the arrival. Without ` + "`time`" + ` the time is that of arrival: of a message when it was read, of a serial frame when its
 **first** byte was read. Times are rounded down to the collection's ` + "`precision`" + ` before they are journalled.
 
 **Values.** A number without fraction or exponent is a 64-bit integer, exact; one beyond that is rejected (reason ` + "`value`" + `), because
 rounding it would store a wrong value. Any other number is a float64. A series that was a float once stays one: integers up to
 2^53 become floats in it. Empty strings, empty objects and arrays, and null are no readings; an input of nothing else is rejected (reason ` + "`empty`" + `). One bad field rejects the whole input:
 all of its readings or none.
+
+**Words.** What ` + "`true_values`, `false_values` and `null_values`" + ` list is compared with each value as it is written, before it is typed, in every
+field but the time: ` + "`ON`" + ` or ` + "`-999`" + ` in quotes or without. ` + "`-999`" + ` is not ` + "`-999.0`" + `. An input with nothing but such nulls is no fault.
 
 **Scaling.** ` + "`value * scale + offset`" + `, always a float. A scale such as 0.1 or 0.001, one part of a whole number, divides by that
 number instead, so decimals stay what they are: 3 scaled by 0.1 is 0.3.
@@ -54,16 +58,52 @@ rejected (reason ` + "`too_long`" + `).
 | ` + "`keyvalue`" + ` | ` + "`temp=21.5 hum=40 state=\"on fire\"`" + `. Pairs end at space, tab, comma, semicolon or line end; with ` + "`separator`" + ` only at that and at line ends. In quotes, ` + "`\\\"`, `\\\\`, `\\n`, `\\t`" + `; what is quoted is a string. A key without a value is skipped. |
 | ` + "`csv`" + ` | Rows as in RFC 4180, each a record. A row must have a cell for each column; empty ones behind are allowed. A column named ` + "`\"\"`" + ` is skipped, and so are empty cells. |
 | ` + "`value`" + ` | One value: a number, true, false, nan, inf, else a string. Its name is the last level of the topic; on a serial line the source's name. |
+| ` + "`influx`" + ` | InfluxDB's line protocol, a record a line: ` + "`cpu,host=a usage=0.5,n=3i 1700000000000000000`" + `. See below. |
+| ` + "`nmea`" + ` | NMEA 0183, a record a sentence: ` + "`$GPRMC,…*70`" + `. See below. |
+| ` + "`regex`" + ` | Named groups of ` + "`pattern`" + ` become fields: numbers, true, false, nan, inf, else strings; blanks around them are cut off. Each match is a record, and what stands between is not looked at; no match is a fault. Line ends behind the input are cut off, so ` + "`$`" + ` is its end. Bytes outside of the groups need not be UTF-8. |
 
 **Header of csv.** With ` + "`header = true`" + ` the first row of an input may be a header: all its cells are names, that is, not empty, not
 true, false, nan or inf, and not beginning with a digit, sign or point. With ` + "`columns`" + ` it is skipped; without, it names the cells of the
 rows after it: on a serial line until the next header, in an MQTT message for that message alone. A row before any header is rejected.
 
+**Influx.** A field is named ` + "`measurement.field`" + `, and ` + "`include`, `rename`, `scale`" + ` and the others go by that. The line's tags become tags, over
+those of the topic and under those of ` + "`tags`" + `; a line with a tag ` + "`source`" + ` is rejected unless ` + "`tag_source = false`" + `. In ` + "`series`" + ` there are also
+` + "`{measurement}`, `{key}`" + ` (the field without its measurement) and the line's tags, in ` + "`tags`" + ` all of these but ` + "`{key}`" + `. ` + "`3i`" + ` is an integer, ` + "`3u`" + ` too unless it
+is beyond 2^63-1, which is rejected; ` + "`3`" + ` is a float. Each line has its time, or that of arrival.
+
+**NMEA.** Sentences of any talker, with the names and units of this table; what is empty, or said to be invalid (status V, mode N, quality
+0), is no reading. A wrong checksum is reason ` + "`checksum`" + `; AIS and other sentences are reason ` + "`unsupported`" + `, which is counted and not logged.
+With ` + "`sentences`" + ` all others are skipped: RMC, GGA and GLL of one receiver say the same position three times. In ` + "`series` and `tags`" + ` there are
+` + "`{talker}`" + ` and ` + "`{sentence}`" + `.
+
+| sentence | readings |
+|---|---|
+| RMC | latitude, longitude (°, north and east positive), speed (kn), course (°), variation (°, east positive) |
+| GGA, GNS | satellites, GGA also fix_quality; with a fix latitude, longitude, hdop, altitude (m) |
+| GLL | latitude, longitude |
+| VTG | course, course_magnetic (°), speed (kn) |
+| VHW | heading, heading_magnetic (°), speed_water (kn) |
+| HDT, HDM, HDG | heading; heading_magnetic; heading_magnetic, deviation, variation (°) |
+| ROT | rate_of_turn (°/min) |
+| DBT, DBS, DBK | depth below transducer, depth_surface, depth_keel (m; from feet or fathoms where they are alone) |
+| DPT | depth, depth_offset (m) |
+| MWV | wind_angle_apparent, wind_speed_apparent, or wind_angle_true, wind_speed_true (° from the bow, kn from any unit) |
+| VWR, VWT | the same, apparent and true |
+| MWD | wind_direction, wind_direction_magnetic (°), wind_speed (kn) |
+| MTW, MTA | water_temperature; air_temperature (°C) |
+| MMB | pressure (hPa) |
+| MDA | pressure (hPa), air_temperature, water_temperature, dew_point (°C), humidity (%), and those of MWD |
+| XDR | xdr.NAME of each transducer, with its unit |
+| ZDA | none: it says what day it is |
+
+With ` + "`time = \"utc\"`" + ` RMC, GGA, GNS and GLL are at the time that they hold. Those without a date are of the day nearest to the latest RMC or
+ZDA of the line (not older than 12 h), else nearest to the arrival, if the clock is known to be right. All others have the time of arrival.
+
 **Serial lines.** What a real port sends within 50 ms of opening counts as the rest of a frame that began before (reason ` + "`noise`" + `), up
 to the next delimiter or silence. A line that pauses for 10 s in its middle is spoilt: what was there is counted as noise together with
 its end. A frame longer than ` + "`max_frame`" + ` is skipped to its end (reason ` + "`too_long`" + `); reading goes on behind it.
 
-**Reasons** for which input is rejected: ` + "`syntax`, `empty`, `time`, `value`, `name`, `too_long`, `series_limit`, `noise`" + `. Each is counted, and
+**Reasons** for which input is rejected: ` + "`syntax`, `empty`, `time`, `value`, `name`, `too_long`, `series_limit`, `noise`, `checksum`, `unsupported`" + `. Each is counted, and
 ` + "`skerry status`" + ` shows the latest sample of it, its first 200 bytes.
 `
 )
@@ -136,10 +176,11 @@ func referenceWords() map[string]string {
 		"source.serial.max_frame":   "bytes, 1 to 1048576; longer frames are counted and skipped",
 		"source.serial.framing":     "what ends a frame: `line` (\\n; \\r around it is no part), `delimiter`, `length`, `silence`",
 
-		"source.*.format":       "`json`, `keyvalue`, `csv` or `value`: see below",
-		"source.*.time":         "the field that holds the time, as a path: `ts`, `meta.time`; it is no reading itself. Empty: the time of arrival",
-		"source.*.time_unit":    "`s`, `ms`, `us`, `ns` or `rfc3339`; needed with `time`",
-		"source.*.series":       "template of the series' name: `{field}`, `{topic}`, `{topic.2}` (levels from 1), `{source}`, or any tag. Empty: `{field}`",
+		"source.*.format":       "`json`, `keyvalue`, `csv`, `value`, `influx`, `nmea` or `regex`: see below; what devices send: [recipes.md](recipes.md)",
+		"source.*.time":         "the field that holds the time, as a path: `ts`, `meta.time`; it is no reading itself; `utc` for `nmea`. Empty: the time of arrival, for `influx` that of the line",
+		"source.*.time_unit":    "`s`, `ms`, `us`, `ns`, `rfc3339` (with a zone) or `iso8601` (with or without); needed with `time`. For `influx` what the lines' time counts; empty: `ns`",
+		"source.*.time_zone":    "of times without one, with `iso8601`: `UTC`, `Local` or a name such as `Europe/Berlin`",
+		"source.*.series":       "template of the series' name: `{field}`, `{topic}`, `{topic.2}` (levels from 1), `{source}`, any tag, or a word of the format. Empty: `{field}`",
 		"source.*.tags":         "more tags, as templates without `{field}`; they override those of the topic",
 		"source.*.tag_source":   "every reading has the tag `source` with the source's name",
 		"source.*.include":      "globs of fields (`*`: any characters); none: all",
@@ -152,6 +193,13 @@ func referenceWords() map[string]string {
 		"source.*.header":       "lines of names may come, for `csv`: see below",
 		"source.*.separator":    "one ASCII character, for `csv` (empty: a comma) and `keyvalue` (empty: blanks, commas, semicolons)",
 		"source.*.type":         "for `value`: `auto`, `float`, `int`, `bool` (also 1, 0, on, off), `string`; what does not fit is rejected. Empty: `auto`",
+		"source.*.root":         "path of the object that holds the fields, for `json`; names begin below it, and nothing else is looked at but `time`, a path from the top",
+		"source.*.pattern":      "RE2 expression with named groups, for `regex`: `'(?P<weight>[0-9.]+) kg'`; at most 4096 bytes",
+		"source.*.sentences":    "types of sentences to read, for `nmea`, such as `RMC`; none: all that it knows",
+		"source.*.checksum":     "for `nmea`: `required`, or `optional`: checked where there is one. Empty: `required`",
+		"source.*.true_values":  "texts or numbers, as they are written, that are true: `ON`",
+		"source.*.false_values": "texts or numbers that are false: `OFF`",
+		"source.*.null_values":  "texts or numbers that are no reading: `unavailable`",
 		"source.*.max_series":   "series of the source, 0 to 1000000 (0: 10000); a message with one more is rejected",
 		"source.*.collection":   "the `[[collection]]` that the readings go to",
 		"source.*.dedup":        "`series_time`: a reading whose series, time and value were there within the window is dropped and counted",

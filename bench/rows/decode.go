@@ -30,7 +30,7 @@ type decodeAnswer struct {
 	Allocs float64 // a reading
 }
 
-// decode measures the JSON decoder alone, and with the whole line behind it, on one core.
+// decode measures the JSON decoder alone, and with the whole line behind it, and then the other formats, on one core.
 func (b *Bench) decode(ctx context.Context) error {
 	for _, whole := range []bool{false, true} {
 		task := decodeTask{For: pick(b, 3*time.Second, 100*time.Millisecond)}
@@ -56,7 +56,7 @@ func (b *Bench) decode(ctx context.Context) error {
 			Group: "decode", Name: name, How: "heap", Figure: a.Allocs, Unit: "allocations a reading",
 		})
 	}
-	return nil
+	return b.formats(ctx)
 }
 
 // decodeChild does a decodeTask.

@@ -56,6 +56,7 @@ func Children() map[string]child.Func {
 		"count":   child.Worker(rival.Count),
 		"ingest":  child.Worker(ingestChild),
 		"decode":  child.Worker(decodeChild),
+		"format":  child.Worker(formatChild),
 		"fill":    child.Worker(fillChild),
 		"stuff":   child.Worker(stuffChild),
 		"grow":    child.Worker(growChild),

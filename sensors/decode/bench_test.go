@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adrianmo/go-nmea"
+
 	"github.com/skerry-edge/skerry/sensors"
 )
 
@@ -112,4 +114,42 @@ func BenchmarkJSON_parallel(b *testing.B) {
 		}
 	})
 	b.ReportMetric(3*float64(b.N)/b.Elapsed().Seconds(), "readings/s")
+}
+
+// benchInflux is what Telegraf sends of a machine.
+const benchInflux = `cpu,cpu=cpu-total,host=pump3 usage_user=1.52,usage_system=0.76,usage_idle=97.2,usage_iowait=0.51 1700000000000000000
+mem,host=pump3 used=412434432i,available=512000000i,used_percent=43.1 1700000000000000000
+disk,device=mmcblk0p2,fstype=ext4,host=pump3,path=/ free=11034624000i,used=4412434432i,used_percent=28.5 1700000000000000000
+system,host=pump3 load1=0.12,uptime=86400i 1700000000000000000
+`
+
+const benchNMEA = "$GPRMC,220516.00,A,5133.8200,N,00042.2400,W,173.8,231.8,130694,004.2,W*5E"
+
+func BenchmarkInflux(b *testing.B) {
+	b.Run("telegraf", func(b *testing.B) {
+		benchmark(b, Config{Format: formatInflux}, "telegraf/{host}/+", raws(50, benchInflux))
+	})
+	b.Run("one line", func(b *testing.B) {
+		benchmark(b, Config{Format: formatInflux}, "telegraf/{host}/+", raws(50, "weather,station=a temp=21.5,hum=40 1700000000000000000"))
+	})
+}
+
+func BenchmarkNMEA(b *testing.B) {
+	benchmark(b, Config{Format: formatNMEA, Time: timeUTC}, "", []sensors.Raw{{Payload: []byte(benchNMEA), Arrived: time.Unix(1700000000, 0)}})
+}
+
+func BenchmarkRegex(b *testing.B) {
+	c := Config{Format: formatRegex, Pattern: `^\s*(?P<stable>ST|US),(?P<kind>GS|NT),\s*(?P<weight>[-+]?\s*[0-9.]+)\s*kg$`}
+	benchmark(b, c, "", []sensors.Raw{{Payload: []byte("ST,GS,+  12.345kg"), Arrived: time.Unix(1700000000, 0)}})
+}
+
+// BenchmarkNMEA_goNMEA is the library that the tests compare with.
+func BenchmarkNMEA_goNMEA(b *testing.B) {
+	parser := nmea.SentenceParser{}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := parser.Parse(benchNMEA); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -9,15 +9,19 @@ import (
 // Config is the part of a source's configuration that says what its bytes mean. The zero value of
 // each field but Format is a usable default.
 type Config struct {
-	Format string `toml:"format"` // "json", "keyvalue", "csv", "value"
+	Format string `toml:"format"` // "json", "keyvalue", "csv", "value", "influx", "nmea", "regex"
 
 	// Time names the field that holds the time, as a path: "ts", "meta.time". Empty: the time of
-	// arrival. The field itself is no reading. TimeUnit is "s", "ms", "us", "ns" or "rfc3339".
+	// arrival. The field itself is no reading. TimeUnit is "s", "ms", "us", "ns", "rfc3339" or "iso8601".
+	// An iso8601 time without a zone is of TimeZone: "UTC", "Local", or a name such as "Europe/Berlin".
+	// Lines of format influx hold their time themselves: Time is empty, TimeUnit is "" for "ns", or a
+	// number's unit. Of format nmea Time is "" or "utc", without a unit.
 	Time     string `toml:"time"`
 	TimeUnit string `toml:"time_unit"`
+	TimeZone string `toml:"time_zone"`
 
 	// Series is a template of the series' name: {field}, {topic}, {topic.N} with N from 1, {source},
-	// or any tag. Empty: the field's name. Tags are templates without {field}, by the tag's key; they
+	// any tag, or a word of the format: {measurement} and {key} of influx, {talker} and {sentence} of nmea. Empty: the field's name. Tags are templates without {field}, by the tag's key; they
 	// override tags that the topic gives. TagSource adds the tag source; nil means true.
 	Series    string            `toml:"series"`
 	Tags      map[string]string `toml:"tags"`
@@ -46,6 +50,23 @@ type Config struct {
 	// Type is the type of format value: "auto" (default), "float", "int", "bool", "string".
 	Type string `toml:"type"`
 
+	// Root is the path of the object of format json that holds the fields; their names begin below it,
+	// and what is outside of it is not looked at but Time, which is a path from the top. Empty: the top.
+	Root string `toml:"root"`
+
+	// Pattern is the RE2 expression of format regex; its named groups are the fields.
+	Pattern string `toml:"pattern"`
+
+	// Sentences are the types that format nmea reads, such as "RMC"; others are skipped. None: all that
+	// it knows. Checksum is "" or "required", or "optional".
+	Sentences []string `toml:"sentences"`
+	Checksum  string   `toml:"checksum"`
+
+	// Texts and numbers, as they are written, that are true, false or no reading, whatever field they are of.
+	TrueValues  []string `toml:"true_values"`
+	FalseValues []string `toml:"false_values"`
+	NullValues  []string `toml:"null_values"`
+
 	// MaxSeries bounds the number of series of the source; 0 means DefaultMaxSeries.
 	MaxSeries int `toml:"max_series"`
 }
@@ -57,8 +78,12 @@ func DefaultConfig() Config {
 }
 
 // UsesTopic reports whether a template of c uses {topic} or {topic.N}. If none does, what the
-// wildcards + and # of a topic stand for is lost.
+// wildcards + and # of a topic stand for is lost. Lines of format influx name their series
+// themselves, so for them it is always true.
 func UsesTopic(c Config) bool {
+	if c.Format == formatInflux {
+		return true
+	}
 	texts := slices.Collect(maps.Values(c.Tags))
 	for _, text := range append(texts, c.Series) {
 		t, err := parseTemplate(text)
@@ -76,7 +101,8 @@ func (c Config) clone() Config {
 	c.Tags, c.Rename, c.Unit = maps.Clone(c.Tags), maps.Clone(c.Rename), maps.Clone(c.Unit)
 	c.Scale, c.Offset = maps.Clone(c.Scale), maps.Clone(c.Offset)
 	c.Include, c.Exclude = slices.Clone(c.Include), slices.Clone(c.Exclude)
-	c.Columns = slices.Clone(c.Columns)
+	c.Columns, c.Sentences = slices.Clone(c.Columns), slices.Clone(c.Sentences)
+	c.TrueValues, c.FalseValues, c.NullValues = slices.Clone(c.TrueValues), slices.Clone(c.FalseValues), slices.Clone(c.NullValues)
 	for i, name := range c.Columns {
 		c.Columns[i] = strings.TrimSpace(name)
 	}
@@ -89,5 +115,16 @@ func (c Config) clone() Config {
 	if c.Type == "" {
 		c.Type = typeAuto
 	}
+	if c.Format == formatInflux && c.TimeUnit == "" {
+		c.TimeUnit = unitNanos
+	}
 	return c
+}
+
+// timeField is the field that holds the time; "" if no field does.
+func (c Config) timeField() string {
+	if c.Format == formatNMEA {
+		return "" // Time says whether sentences give it, not which field
+	}
+	return c.Time
 }

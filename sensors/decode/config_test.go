@@ -19,10 +19,10 @@ func TestConfig_Validate(t *testing.T) {
 		want   []string // key: what; hint
 	}{
 		{"json", Config{Format: formatJSON}, nil},
-		{"default", DefaultConfig(), []string{"format: is missing; one of json, keyvalue, csv, value"}},
+		{"default", DefaultConfig(), []string{"format: is missing; one of json, keyvalue, csv, value, influx, nmea, regex"}},
 		{"format", Config{Format: "keyvalu"}, []string{`format: unknown value "keyvalu"; did you mean "keyvalue"?`}},
 		{"time", Config{Format: formatJSON, Time: "ts", TimeUnit: unitMillis}, nil},
-		{"time without unit", Config{Format: formatJSON, Time: "ts"}, []string{"time_unit: is missing; one of s, ms, us, ns, rfc3339"}},
+		{"time without unit", Config{Format: formatJSON, Time: "ts"}, []string{"time_unit: is missing; one of s, ms, us, ns, rfc3339, iso8601"}},
 		{"unit of time", Config{Format: formatJSON, Time: "ts", TimeUnit: "RFC339"}, []string{`time_unit: unknown value "RFC339"; did you mean "rfc3339"?`}},
 		{"unit without time", Config{Format: formatJSON, TimeUnit: "ms"}, []string{`time_unit: there is no time; name the field that holds it: time = "ts"`}},
 		{"time of value", Config{Format: formatValue, Time: "ts", TimeUnit: "ms"}, []string{"time: format value has no fields; without time it is the time of arrival"}},
@@ -58,6 +58,42 @@ func TestConfig_Validate(t *testing.T) {
 		{"tab", Config{Format: formatCSV, Header: true, Separator: "\t"}, nil},
 		{"bad separator", Config{Format: formatKeyValue, Separator: "="}, []string{`separator: "=" cannot separate; want one ASCII character that is part of no name or number, such as ";" or "\t"`}},
 		{"long separator", Config{Format: formatCSV, Header: true, Separator: "||"}, []string{`separator: "||" cannot separate; want one ASCII character that is part of no name or number, such as ";" or "\t"`}},
+		{"influx", Config{Format: formatInflux, TimeUnit: unitMillis, Series: "{host}.{measurement}.{key}", Tags: map[string]string{"m": "{measurement}"}}, nil},
+		{"time of influx", Config{Format: formatInflux, Time: "ts", TimeUnit: "rfc3339"}, []string{
+			`time: lines of format influx hold their time themselves; leave it out; time_unit = "ms" says what it counts where that is not "ns"`,
+			`time_unit: unknown value "rfc3339"; one of s, ms, us, ns`,
+		}},
+		{"nmea", Config{Format: formatNMEA, Time: "utc", Sentences: []string{"RMC", "XDR"}, Checksum: "optional", Series: "{talker}.{sentence}.{field}"}, nil},
+		{"bad nmea", Config{Format: formatNMEA, Time: "ts", TimeUnit: "s", Sentences: []string{"GSV"}, Checksum: "none"}, []string{
+			`time: format nmea has no field "ts"; time = "utc" takes the time that sentences hold; without it, it is that of arrival`,
+			"time_unit: format nmea has none; leave it out",
+			`sentences: unknown type "GSV"; some of RMC, GGA, GNS, GLL, VTG, ZDA, VHW, HDT, HDM, HDG, ROT, DBT, DBS, DBK, DPT, MWV, MWD, VWR, VWT, MTW, MTA, MMB, MDA, XDR`,
+			`checksum: unknown value "none"; one of required, optional`,
+		}},
+		{"regex", Config{Format: formatRegex, Pattern: `(?P<t>\d+) (?P<v>\S+)`, Time: "t", TimeUnit: "s"}, nil},
+		{"no pattern", Config{Format: formatRegex}, []string{`pattern: is missing; name its groups: pattern = '(?P<weight>[0-9.]+) kg'`}},
+		{"pattern", Config{Format: formatRegex, Pattern: `(?P<v>a`}, []string{"pattern: missing closing ): `(?P<v>a`; it is an RE2 expression, which has no look-around and no back-references; in single quotes TOML leaves \\ alone"}},
+		{"look-ahead", Config{Format: formatRegex, Pattern: `(?=a)(?P<v>a)`}, []string{"pattern: invalid or unsupported Perl syntax: `(?=`; it is an RE2 expression, which has no look-around and no back-references; in single quotes TOML leaves \\ alone"}},
+		{"no groups", Config{Format: formatRegex, Pattern: `(\d+)`}, []string{`pattern: no group has a name; name its groups: pattern = '(?P<weight>[0-9.]+) kg'`}},
+		{"long pattern", Config{Format: formatRegex, Pattern: strings.Repeat("x", 5000)}, []string{"pattern: 5000 bytes; want at most 4096"}},
+		{"group names", Config{Format: formatRegex, Pattern: `(?P<_v>\d+)`, Time: "_w", TimeUnit: "s"}, []string{
+			`pattern: group: name "_v" starts with _, which is reserved; `, `time: the pattern has no group "_w"; did you mean "_v"?`,
+		}},
+		{"root", Config{Format: formatJSON, Root: "params.", Time: "ts", TimeUnit: unitISO8601}, []string{
+			`time_zone: is missing; "UTC", "Local" for this machine's, or a name such as "Europe/Berlin"`,
+			`root: "params." is no path; such as root = "params" or "data.values"`,
+		}},
+		{"zone", Config{Format: formatJSON, Time: "ts", TimeUnit: unitISO8601, TimeZone: "Europe/Berlim"}, []string{
+			`time_zone: unknown zone "Europe/Berlim"; "UTC", "Local" for this machine's, or a name such as "Europe/Berlin"`,
+		}},
+		{"zone of a number", Config{Format: formatJSON, Time: "ts", TimeUnit: "s", TimeZone: "UTC"}, []string{"time_zone: only time_unit iso8601 has a zone; "}},
+		{"keys of other formats", Config{Format: formatValue, Root: "a", Pattern: "b", Sentences: []string{"RMC"}, Checksum: "optional"}, []string{
+			"root: only format json has a root; ", "pattern: only format regex has a pattern; ",
+			"sentences: only format nmea has sentences; ", "checksum: only format nmea has a checksum; ",
+		}},
+		{"words", Config{Format: formatJSON, TrueValues: []string{"ON", "ON"}, FalseValues: []string{"ON"}, NullValues: []string{""}}, []string{
+			`false_values: "ON" is in true_values too; `, "null_values: a text is empty; an empty text is no reading anyway",
+		}},
 		{"max_series", Config{Format: formatJSON, MaxSeries: -1}, []string{"max_series: -1 is out of range; want 1 to 1000000"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -115,6 +151,7 @@ func TestUsesTopic(t *testing.T) {
 		{Config{Series: "{topic.2}.{field}"}, true},
 		{Config{Tags: map[string]string{"a": "b", "c": "{topic}"}}, true},
 		{Config{Series: "{topic"}, false},
+		{Config{Format: formatInflux}, true},
 	} {
 		if got := UsesTopic(c.config); got != c.want {
 			t.Errorf("%+v: %v, want %v", c.config, got, c.want)
@@ -147,6 +184,14 @@ header = true
 separator = ";"
 type = ""
 max_series = 500
+time_zone = "UTC"
+root = "a"
+pattern = '(?P<v>\d)'
+sentences = ["RMC"]
+checksum = "optional"
+true_values = ["ON"]
+false_values = ["OFF"]
+null_values = ["-"]
 `
 	if err := toml.NewDecoder(strings.NewReader(text)).DisallowUnknownFields().Decode(&section); err != nil {
 		t.Fatal(err)
@@ -157,6 +202,8 @@ max_series = 500
 		Tags: map[string]string{"room": "kitchen", "x": "{topic.2}"}, Include: []string{"*"}, Exclude: []string{"debug*"},
 		Rename: map[string]string{"t": "temp"}, Scale: map[string]float64{"t": 0.1}, Offset: map[string]float64{"t": -40}, Unit: map[string]string{"t": "°C"},
 		Columns: []string{"ts", "t"}, Header: true, Separator: ";", MaxSeries: 500,
+		TimeZone: "UTC", Root: "a", Pattern: `(?P<v>\d)`, Sentences: []string{"RMC"}, Checksum: "optional",
+		TrueValues: []string{"ON"}, FalseValues: []string{"OFF"}, NullValues: []string{"-"},
 	}
 	if diff := cmp.Diff(want, section.Config); diff != "" {
 		t.Errorf("config (-want +got):\n%s", diff)

@@ -15,6 +15,7 @@
 //   - A series that was a Float once continues as one: integers up to ±2^53 become Float, bigger ones
 //     stay exact under the Int definition. So printf's 21 among 21.5 starts no second definition.
 //   - null and empty strings, objects, arrays and cells are no readings.
+//   - true_values, false_values and null_values are looked at first, before what a text or number says by itself.
 //   - Strings are copied: readings never point into the raw input.
 package decode
 
@@ -24,6 +25,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/skerry-edge/skerry/sensors"
 )
@@ -45,9 +47,14 @@ const (
 	formatKeyValue = "keyvalue"
 	formatCSV      = "csv"
 	formatValue    = "value"
+	formatInflux   = "influx"
+	formatNMEA     = "nmea"
+	formatRegex    = "regex"
 )
 
-func formats() []string { return []string{formatJSON, formatKeyValue, formatCSV, formatValue} }
+func formats() []string {
+	return []string{formatJSON, formatKeyValue, formatCSV, formatValue, formatInflux, formatNMEA, formatRegex}
+}
 
 // Format is what the decoders of one source share. Safe for concurrent use; its memory is bounded
 // by the source's max_series, whatever topics and names arrive.
@@ -58,6 +65,9 @@ type Format struct {
 	precision sensors.Precision
 	table     *sensors.Table
 	rules     *rules
+	timeField string // the field that holds the time; "" if there is none
+	zone      *time.Location
+	perRecord bool  // each record has a plan of its own
 	cacheMax  int64 // bytes, estimated
 
 	cache atomic.Pointer[cache]
@@ -83,6 +93,10 @@ func New(c Config, source string, patterns []sensors.TopicPattern, precision sen
 	if err != nil {
 		return nil, fmt.Errorf("read format of source %q: %w", source, err)
 	}
+	zone, err := time.LoadLocation(c.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("read format of source %q: time_zone: %w", source, err)
+	}
 	f := &Format{
 		config:    c,
 		source:    source,
@@ -90,6 +104,9 @@ func New(c Config, source string, patterns []sensors.TopicPattern, precision sen
 		precision: precision,
 		table:     table,
 		rules:     rules,
+		timeField: c.timeField(),
+		zone:      zone,
+		perRecord: c.Format == formatInflux || c.Format == formatNMEA,
 		cacheMax:  4<<20 + int64(c.MaxSeries)<<10,
 		series:    make(map[string]*entry),
 	}
@@ -106,6 +123,12 @@ func (f *Format) Decoder() sensors.Decoder {
 		return newKeyValueDecoder(f)
 	case formatCSV:
 		return newCSVDecoder(f)
+	case formatInflux:
+		return newInfluxDecoder(f)
+	case formatNMEA:
+		return newNMEADecoder(f)
+	case formatRegex:
+		return newRegexDecoder(f)
 	}
 	return newValueDecoder(f) // New admits no other
 }

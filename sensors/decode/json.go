@@ -133,10 +133,16 @@ func (d *jsonDecoder) value(depth int) error {
 		return d.setTime(fd, lit)
 	case fd.time:
 		return reject(sensors.ReasonTime, "field %.64q: the time is %s", fd.name, lit)
-	case kind == jsontext.KindNumber:
+	case kind == jsontext.KindNumber || kind == jsontext.KindString:
+		if done, err := d.word(fd, lit); done {
+			return err
+		}
+	}
+	switch kind { //nolint:exhaustive // the rest is true or false
+	case jsontext.KindNumber:
 		sort, whole := classify(lit)
 		return d.number(fd, lit, sort, whole)
-	case kind == jsontext.KindString:
+	case jsontext.KindString:
 		return d.string(fd, lit)
 	}
 	return d.bool(fd, kind == jsontext.KindTrue)

@@ -157,6 +157,10 @@ func FuzzJSON(f *testing.F) {
 		raw := arrived(topic, "")
 		raw.Payload = payload
 		checkOutcome(t, newFormat(t, c, "#").Decoder(), raw)
+		fuzzOne(t, Config{
+			Format: formatJSON, MaxSeries: 50, Root: "a", Time: "ts", TimeUnit: unitISO8601, TimeZone: "Europe/Berlin",
+			TrueValues: []string{"ON", "1"}, NullValues: []string{"unknown"},
+		}, payload, topic)
 	})
 }
 
@@ -191,5 +195,5 @@ func ExampleConfig_Validate() {
 	config.Validate(func(key, what, hint string) { fmt.Printf("%s: %s; %s\n", key, what, hint) })
 	// Output:
 	// format: unknown value "jsn"; did you mean "json"?
-	// time_unit: unknown value "sec"; one of s, ms, us, ns, rfc3339
+	// time_unit: unknown value "sec"; one of s, ms, us, ns, rfc3339, iso8601
 }

@@ -136,6 +136,9 @@ func (d *keyValueDecoder) quotedValue(key []byte) error {
 	if fd.time {
 		return d.setTime(fd, d.scratch)
 	}
+	if done, err := d.word(fd, d.scratch); done {
+		return err
+	}
 	return d.string(fd, d.scratch)
 }
 

@@ -26,17 +26,20 @@ type message struct {
 	timed bool // the record's time was seen
 	time  int64
 
-	key     []byte // scratch: the topic
+	key     []byte // scratch: the topic, and what else chooses the plan
 	scratch []byte // scratch: text without its escapes
 }
 
 // keptScratch bounds the memory that an idle decoder keeps of messages past, in bytes.
 const keptScratch = 16 << 10
 
-// start begins with raw, whose readings go after dst.
+// start begins with raw, whose readings go after dst. Formats whose records choose their own plan begin without one.
 func (m *message) start(dst []sensors.Reading, raw sensors.Raw) error {
 	m.raw, m.out, m.first, m.fields, m.quiet = raw, dst, len(dst), 0, false
 	m.begin()
+	if m.format.perRecord {
+		return nil
+	}
 	m.key = append(m.key[:0], raw.Topic...)
 	var err error
 	m.plan, err = m.format.planFor(m.format.cache.Load(), raw.Topic, m.key)
@@ -69,10 +72,11 @@ func (m *message) end() error {
 		return nil
 	}
 	at, quality := m.time, sensors.Quality(0)
-	if m.format.config.Time == "" {
+	if !m.timed {
+		if m.format.timeField != "" {
+			return reject(sensors.ReasonTime, "field %.64q, the time, is missing", m.format.timeField)
+		}
 		at, quality = m.format.precision.Round(m.raw.Arrived.UnixNano()), sensors.QualityArrival|m.raw.Quality
-	} else if !m.timed {
-		return reject(sensors.ReasonTime, "field %.64q, the time, is missing", m.format.config.Time)
 	}
 	for i := m.record; i < len(m.out); i++ {
 		m.out[i].Time, m.out[i].Quality = at, quality
@@ -89,11 +93,14 @@ func (m *message) count() error {
 }
 
 // field returns what to do with the values under path; nil means: nothing.
-func (m *message) field(path []byte) (*field, error) {
+func (m *message) field(path []byte) (*field, error) { return m.fieldIn(path, "") }
+
+// fieldIn is field for a format that knows the unit, which the configuration's replaces.
+func (m *message) fieldIn(path []byte, unit string) (*field, error) {
 	if len(path) > MaxPathBytes {
 		return nil, reject(sensors.ReasonTooLong, "field %.64q…: name has %d bytes, want at most %d", path, len(path), MaxPathBytes)
 	}
-	fd, err := m.format.fieldFor(m.plan, path)
+	fd, err := m.format.fieldFor(m.plan, path, unit)
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +116,9 @@ func (m *message) text(fd *field, text []byte) error {
 	if fd.time {
 		return m.setTime(fd, text)
 	}
+	if done, err := m.word(fd, text); done {
+		return err
+	}
 	if kind, whole := classify(text); kind != notNumber {
 		return m.number(fd, text, kind, whole)
 	}
@@ -119,6 +129,23 @@ func (m *message) text(fd *field, text []byte) error {
 		return m.float(fd, v)
 	}
 	return m.string(fd, text)
+}
+
+// word appends what the configuration says that the text means, if it says so.
+func (m *message) word(fd *field, text []byte) (done bool, err error) {
+	if m.format.rules.words == nil {
+		return false, nil
+	}
+	switch m.format.rules.words[string(text)] {
+	case wordNull:
+		m.quiet = true
+		return true, nil
+	case wordTrue:
+		return true, m.bool(fd, true)
+	case wordFalse:
+		return true, m.bool(fd, false)
+	}
+	return false, nil
 }
 
 // boolean reads true and false in any case.
@@ -176,7 +203,7 @@ func (m *message) setTime(fd *field, text []byte) error {
 	if m.timed {
 		return reject(sensors.ReasonTime, "field %.64q, the time, is there twice", fd.name)
 	}
-	ns, err := parseTime(text, m.format.config.TimeUnit)
+	ns, err := m.format.parseTime(text, m.raw.Arrived)
 	if err != nil {
 		return reject(sensors.ReasonTime, "field %.64q: %.64q: %v", fd.name, text, err)
 	}

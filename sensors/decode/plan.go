@@ -20,14 +20,17 @@ type cache struct {
 const (
 	planBytes  = 512
 	fieldBytes = 320
+	tagBytes   = 48
 )
 
-// plan is what is known of one topic. Safe for concurrent use.
+// plan is what is known of one topic, or of one kind of record in it: a set of tags that a line of format
+// influx has, a type of sentence of format nmea. Safe for concurrent use.
 type plan struct {
 	cache  *cache
 	topic  string
 	leaf   string        // the name of a value that has none: the last topic level, or the source's name
 	tags   []sensors.Tag // of one key the last counts
+	words  []sensors.Tag // what the format's placeholders stand for
 	fields snapshot[*field]
 }
 
@@ -81,39 +84,46 @@ func (f *Format) planFor(c *cache, topic string, key []byte) (*plan, error) {
 	if p, ok := c.topics.find(key); ok {
 		return p, nil
 	}
+	return f.newPlan(c, topic, key, nil, nil)
+}
+
+// newPlan makes the plan of a topic, or of records in it that have these words and own tags, and remembers it
+// under key.
+func (f *Format) newPlan(c *cache, topic string, key []byte, words, own []sensors.Tag) (*plan, error) {
 	if len(topic) > sensors.MaxTopicBytes {
 		return nil, reject(sensors.ReasonTooLong, "topic has %d bytes, want at most %d", len(topic), sensors.MaxTopicBytes)
 	}
 	topic = strings.Clone(topic)
-	tags, err := f.tagsOf(topic)
+	tags, err := f.tagsOf(topic, words, own)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{cache: c, topic: topic, leaf: f.source, tags: tags}
+	p := &plan{cache: c, topic: topic, leaf: f.source, tags: tags, words: words}
 	if topic != "" {
 		p.leaf = topic[strings.LastIndexByte(topic, '/')+1:]
 	}
-	if f.remember(c, planBytes+int64(len(topic))) {
-		p = c.topics.add(topic, p)
+	if f.remember(c, planBytes+2*int64(len(key))+tagBytes*int64(len(own))) {
+		p = c.topics.add(string(key), p)
 	}
 	return p, nil
 }
 
-// fieldFor returns what to do with the field path of the plan's topic.
-func (f *Format) fieldFor(p *plan, path []byte) (*field, error) {
+// fieldFor returns what to do with the field path of the plan's topic; unit is what the format says of it.
+func (f *Format) fieldFor(p *plan, path []byte, unit string) (*field, error) {
 	if fd, ok := p.fields.find(path); ok {
 		return fd, nil
 	}
-	name := string(path)
+	full := string(path)
+	name, inside := f.rules.below(full)
 	fd := &field{name: name}
 	switch {
-	case f.config.Time != "" && name == f.config.Time:
+	case f.timeField != "" && full == f.timeField:
 		fd.time = true
-	case f.rules.dropped(name):
+	case !inside || f.rules.dropped(name):
 		fd.dropped = true
 	default:
 		var err error
-		if fd.entry, err = f.entryFor(p, name); err != nil {
+		if fd.entry, err = f.entryFor(p, name, unit); err != nil {
 			return nil, err
 		}
 		scale, scaled := f.rules.scale.of(name)
@@ -124,23 +134,25 @@ func (f *Format) fieldFor(p *plan, path []byte) (*field, error) {
 		fd.scaled = scaled || shifted
 		fd.scale = newScaling(scale, offset)
 	}
-	if f.remember(p.cache, fieldBytes+2*int64(len(name))) {
-		fd = p.fields.add(name, fd)
+	if f.remember(p.cache, fieldBytes+2*int64(len(full))) {
+		fd = p.fields.add(full, fd)
 	}
 	return fd, nil
 }
 
 // entryFor returns the series of a field, which it makes if there is room for one more.
-func (f *Format) entryFor(p *plan, name string) (*entry, error) {
+func (f *Format) entryFor(p *plan, name, unit string) (*entry, error) {
 	called := name
 	if to, ok := f.rules.rename[name]; ok {
 		called = to
 	}
-	series, err := f.rules.series.expand(scope{source: f.source, topic: p.topic, field: called, tags: p.tags})
+	series, err := f.rules.series.expand(scope{source: f.source, topic: p.topic, field: called, tags: p.named(name)})
 	if err != nil {
 		return nil, err
 	}
-	unit, _ := f.rules.unit.of(name)
+	if own, ok := f.rules.unit.of(name); ok {
+		unit = own
+	}
 	definition := sensors.Series{Name: series, Tags: sortTags(p.tags), Unit: unit}
 	checked := definition
 	checked.Type = sensors.Float
@@ -159,6 +171,18 @@ func (f *Format) entryFor(p *plan, name string) (*entry, error) {
 	e := &entry{definition: definition}
 	f.series[string(key)] = e
 	return e, nil
+}
+
+// named returns what placeholders may name in the series of a field: the format's words, then the tags.
+func (p *plan) named(field string) []sensors.Tag {
+	if len(p.words) == 0 {
+		return p.tags
+	}
+	named := slices.Clone(p.words)
+	if measurement, ok := lastTag(p.words, wordMeasurement); ok {
+		named = append(named, sensors.Tag{Key: wordKey, Value: field[len(measurement)+1:]})
+	}
+	return append(named, p.tags...)
 }
 
 // sortTags returns the tags sorted by key; of tags with one key it keeps the last.

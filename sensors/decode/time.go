@@ -14,10 +14,11 @@ const (
 	unitMicros  = "us"
 	unitNanos   = "ns"
 	unitRFC3339 = "rfc3339"
+	unitISO8601 = "iso8601" // with or without a zone
 )
 
 func timeUnits() []string {
-	return []string{unitSeconds, unitMillis, unitMicros, unitNanos, unitRFC3339}
+	return []string{unitSeconds, unitMillis, unitMicros, unitNanos, unitRFC3339, unitISO8601}
 }
 
 var (
@@ -25,6 +26,15 @@ var (
 	errTimeRange  = errors.New("want a time from 1970 to 2262")
 	errTimeText   = errors.New("want a time such as 2026-01-02T15:04:05Z")
 )
+
+// parseTime returns the nanoseconds since 1970 that text means in the configured unit. Of the two hours that one local
+// time has when summer ends, it takes the one that is nearer to arrived.
+func (f *Format) parseTime(text []byte, arrived time.Time) (int64, error) {
+	if f.config.TimeUnit == unitISO8601 {
+		return parseISO8601(bytes.TrimSpace(text), f.zone, arrived)
+	}
+	return parseTime(text, f.config.TimeUnit)
+}
 
 // parseTime returns the nanoseconds since 1970 that text means in the unit, exactly; what is finer
 // than a nanosecond is cut off. Times before 1970 or beyond int64 (in the year 2262) are errors.
@@ -131,7 +141,11 @@ func parseRFC3339(text []byte) (int64, error) {
 		return 0, errTimeText
 	}
 	t = t.Add(-offset)
-	seconds, nanos := t.Unix(), int64(t.Nanosecond())
+	return nanoseconds(t.Unix(), int64(t.Nanosecond()))
+}
+
+// nanoseconds returns a time in nanoseconds since 1970 if int64 holds it.
+func nanoseconds(seconds, nanos int64) (int64, error) {
 	if seconds < 0 || seconds > (math.MaxInt64-nanos)/int64(time.Second) {
 		return 0, errTimeRange
 	}

@@ -21,6 +21,8 @@ func (c Config) Validate(report func(key, what, hint string)) {
 	c.validateNames(report)
 	c.validateValues(report)
 	c.validateLayout(report)
+	c.validateFormats(report)
+	c.validateWords(report)
 	if c.MaxSeries < 0 || c.MaxSeries > maxMaxSeries {
 		report("max_series", fmt.Sprintf("%d is out of range", c.MaxSeries), fmt.Sprintf("want 1 to %d", maxMaxSeries))
 	}
@@ -30,11 +32,16 @@ func (c Config) validateTime(report func(key, what, hint string)) {
 	switch {
 	case c.Time != "" && c.Format == formatValue:
 		report("time", "format value has no fields", "without time it is the time of arrival")
+	case c.Format == formatInflux:
+		c.validateInfluxTime(report)
+	case c.Format == formatNMEA:
+		c.validateNMEATime(report)
 	case c.Time != "":
 		known(report, "time_unit", c.TimeUnit, timeUnits())
 	case c.TimeUnit != "":
 		report("time_unit", "there is no time", "name the field that holds it: time = \"ts\"")
 	}
+	c.validateZone(report)
 }
 
 func (c Config) validateNames(report func(key, what, hint string)) {

@@ -53,6 +53,9 @@ func (d *valueDecoder) only(text []byte) error {
 	if err != nil || fd == nil {
 		return err
 	}
+	if done, err := d.word(fd, text); done {
+		return err
+	}
 	kind, whole := classify(text)
 	switch d.format.config.Type {
 	case typeString:

@@ -268,6 +268,13 @@ func (s *Source) take(f frame) {
 func (s *Source) refuse(fault *sensors.DecodeError, f frame) {
 	now, _ := s.clock()
 	s.tally.Reject(now, fault, f.payload, f.size)
+	if fault.Reason == sensors.ReasonUnsupported { // what arrives is right
+		if s.doubt >= doubtAfter {
+			s.settle()
+		}
+		s.doubt = 0
+		return
+	}
 	if s.doubt++; s.doubt == doubtAfter {
 		s.tally.State(now, stateConnected, "what arrives is rejected: "+fault.Error(),
 			"check baud, parity, framing and format against the sensor's manual")

@@ -1,9 +1,11 @@
 package serial
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -323,13 +325,33 @@ func TestSource_skipsTheFrameThatItOpenedIn(t *testing.T) {
 func TestSource_countsErrorsThatAreNoDecodeError(t *testing.T) {
 	port := serialtest.New(t)
 	port.Plug()
-	s := start(t, on(port, FramingLine, nil), func(s *Source) { s.decoder = failing{} })
+	s := start(t, on(port, FramingLine, nil), func(s *Source) { s.decoder = failing{errors.New("no")} })
 	port.Write("1\n")
 	s.until("rejected", func(st sensors.SourceStatus) bool { return st.Rejected[sensors.ReasonSyntax] == 1 })
 }
 
-type failing struct{}
+type failing struct{ err error }
 
-func (failing) Decode(dst []sensors.Reading, _ sensors.Raw) ([]sensors.Reading, error) {
-	return dst, errors.New("no")
+func (f failing) Decode(dst []sensors.Reading, _ sensors.Raw) ([]sensors.Reading, error) {
+	return dst, f.err
+}
+
+// What is right but of no use, such as AIS beside a GPS, is counted: no doubt about the baud rate, no line in the log.
+func TestSource_countsTheUnsupportedInSilence(t *testing.T) {
+	port := serialtest.New(t)
+	port.Plug()
+	var logged bytes.Buffer
+	s := start(t, on(port, FramingLine, nil), func(s *Source) {
+		s.decoder = failing{&sensors.DecodeError{Reason: sensors.ReasonUnsupported}}
+		s.log = slog.New(slog.NewTextHandler(&logged, nil))
+	})
+	port.Write(strings.Repeat("x\n", 2*doubtAfter))
+	st := s.until("rejected", func(st sensors.SourceStatus) bool { return st.Rejected[sensors.ReasonUnsupported] == 2*doubtAfter })
+	if st.Text != "" {
+		t.Errorf("status %+v", st)
+	}
+	s.stop()
+	if strings.Contains(logged.String(), "rejected") {
+		t.Errorf("logged %s", logged.String())
+	}
 }
