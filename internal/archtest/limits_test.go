@@ -19,7 +19,7 @@ const repository = "../.."
 func limited() []string {
 	return []string{
 		"agent", "agent/api", "agent/config", "crdt", "crdt/columns", "identity", "ingest", "sensors", "sensors/decode",
-		"sensors/mqtt", "sensors/serial", "store", "store/journal",
+		"sensors/modbus", "sensors/mqtt", "sensors/serial", "store", "store/journal",
 	}
 }
 
