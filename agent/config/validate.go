@@ -45,10 +45,22 @@ func (v *validator) reporter(section *element, key string, list *[]Fault) func(k
 		if below == "" {
 			full = key
 		}
-		if exact && hasFault(v.refused, at.pos, full) || !exact && v.incomplete {
+		if exact && (hasFault(v.refused, at.pos, full) || hasFault(v.refused, at.pos, withoutIndexes(full))) || !exact && v.incomplete {
 			return
 		}
 		*list = append(*list, faultAt(at.pos, full, what, hint))
+	}
+}
+
+// withoutIndexes returns "a.b" for "a[0].b": the decoder's faults do not count entries.
+func withoutIndexes(key string) string {
+	for {
+		before, rest, found := strings.Cut(key, "[")
+		_, after, closed := strings.Cut(rest, "]")
+		if !found || !closed {
+			return key
+		}
+		key = before + after
 	}
 }
 

@@ -213,7 +213,7 @@ func (s *Source) named(p *poll, what string) string {
 func (s *Source) refused(ctx context.Context, p *poll, exception *modbus.Error, size int) {
 	now, _ := s.o.Clock()
 	r := explainException(exception, p.block)
-	s.tally.Reject(now, &sensors.DecodeError{Reason: sensors.ReasonException, What: s.named(p, r.text)}, nil, size)
+	s.tally.Reject(now, &sensors.DecodeError{Reason: sensors.ReasonException, What: "slave " + p.slave.cfg.Name + ", " + r.text}, nil, size)
 	switch {
 	case r.absent:
 		p.slave.silent, p.slave.hint = r.text, r.hint

@@ -166,6 +166,33 @@ func TestSource_keepsItsPhase(t *testing.T) {
 	})
 }
 
+// A poll that came late to its turn is asked once, and then at its phase again; what passed meanwhile is counted.
+func TestSource_skipsAndKeepsItsPhase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config(slaveOf("meter", 1, register("power", 7)))
+		c.Timeout = 5 * time.Second
+		r := newRig(t, c, at9600)
+		r.bus.Slave(1).Set(modbustest.ReadHolding, 7, 42)
+		r.bus.Slave(1).Next(modbustest.Fault{}, modbustest.Fault{After: 3300 * time.Millisecond})
+		start := time.Now()
+		r.run(t, 7500*time.Millisecond)
+		var got []time.Duration
+		for _, q := range r.bus.Slave(1).Requests() {
+			got = append(got, q.At.Sub(start).Truncate(100*time.Millisecond))
+		}
+		want := []time.Duration{0, 1000, 4300, 5000, 6000, 7000} // the poll of 4 s is late, those of 2 and 3 s are skipped
+		for i := range want {
+			want[i] *= time.Millisecond
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("requests at %v, want %v", got, want)
+		}
+		if s := r.source.Status(); s.Rejected[sensors.ReasonSkipped] != 2 || s.Decoded != 6 {
+			t.Errorf("rejected %v, decoded %d; want 2 skipped and 6", s.Rejected, s.Decoded)
+		}
+	})
+}
+
 // With one slave dead the other loses only the moments in which its turn waits for a time-out.
 func TestSource_deadSlaveDoesNotStallTheOther(t *testing.T) {
 	for _, address := range []string{"", "tcp://10.0.0.9:502"} {

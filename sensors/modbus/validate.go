@@ -2,12 +2,14 @@ package modbus
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/skerry-edge/skerry/sensors"
 )
@@ -132,11 +134,7 @@ func (v checker) slave(s SlaveConfig, serial bool) {
 	}
 	v.oneOf("byte_order", s.ByteOrder, []string{OrderBig, OrderLittle})
 	v.oneOf("word_order", s.WordOrder, []string{OrderBig, OrderLittle})
-	for key := range s.Tags {
-		if key == tagSlave || key == tagSource {
-			v.fault("tags", fmt.Sprintf("the tag %s is set already", key), "")
-		}
-	}
+	v.tags(s.Tags)
 	switch {
 	case len(s.Registers) == 0:
 		v.fault("register", "is missing", "add a section [[source.modbus.slave.register]] for each value")
@@ -151,11 +149,22 @@ func (v checker) slave(s SlaveConfig, serial bool) {
 			below.fault("name", fmt.Sprintf("two registers of slave %q are named %q", s.Name, r.Name), "the name is the series, so rename one")
 		}
 		names[r.Name] = true
-		series := sensors.Series{Name: r.Name, Tags: seriesTags("x", s, true), Unit: r.Unit, Type: sensors.Float}
-		if sensors.CheckName(r.Name) == nil && i == 0 {
-			if err := series.Check(); err != nil && len(r.Unit) <= sensors.MaxUnitBytes {
-				v.fault("tags", err.Error(), "")
-			}
+	}
+}
+
+// tags checks a slave's own tags.
+func (v checker) tags(tags map[string]string) {
+	if most := sensors.MaxTags - 2; len(tags) > most {
+		v.fault("tags", fmt.Sprintf("%d tags, want at most %d", len(tags), most), "")
+	}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		switch err := sensors.CheckName(key); {
+		case err != nil:
+			v.fault("tags", err.Error(), "")
+		case key == tagSlave || key == tagSource:
+			v.fault("tags", fmt.Sprintf("the tag %s is set already", key), "")
+		case len(tags[key]) > sensors.MaxValue || !utf8.ValidString(tags[key]):
+			v.fault("tags", fmt.Sprintf("tag %q: want at most %d bytes of UTF-8", key, sensors.MaxValue), "")
 		}
 	}
 }
@@ -164,8 +173,8 @@ func (v checker) register(r RegisterConfig) {
 	if err := sensors.CheckName(r.Name); err != nil {
 		v.fault("name", err.Error(), `it becomes the series: name = "voltage_l1"`)
 	}
-	if len(r.Unit) > sensors.MaxUnitBytes {
-		v.fault("unit", fmt.Sprintf("has %d bytes, want at most %d", len(r.Unit), sensors.MaxUnitBytes), "")
+	if len(r.Unit) > sensors.MaxUnitBytes || !utf8.ValidString(r.Unit) {
+		v.fault("unit", fmt.Sprintf("is %q, want at most %d bytes of UTF-8", r.Unit, sensors.MaxUnitBytes), "")
 	}
 	if r.Interval != 0 {
 		v.duration("interval", r.Interval, MinInterval, MaxInterval)
@@ -226,7 +235,7 @@ func (v checker) place(r RegisterConfig) {
 	switch {
 	case to > math.MaxUint16+1:
 		v.fault("address", fmt.Sprintf("the value ends at %d, behind the last register %d", to-1, math.MaxUint16), "")
-	case to-from > maxRegistersRead && !r.ofBits():
+	case r.ScaleAddress != nil && to-from > maxRegistersRead:
 		v.fault("scale_address", fmt.Sprintf("one request takes at most %d registers, and the value and its scale span %d", maxRegistersRead, to-from), "")
 	}
 }
