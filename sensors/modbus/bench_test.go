@@ -55,6 +55,7 @@ func (nowhere) Add(context.Context, sensors.Batch, func(error)) error { return n
 func (nowhere) Offer(sensors.Batch, func(error))                      {}
 
 func benchmark(b *testing.B, address string) {
+	b.Helper()
 	var registers []RegisterConfig
 	for i := range 20 {
 		registers = append(registers, register("r"+string(rune('a'+i)), 2*i, func(r *RegisterConfig) { r.Type, r.Table = TypeFloat32, TableInput }))

@@ -187,7 +187,8 @@ func (s *Source) settle(ctx context.Context, p *poll, bytes []byte, heard uint64
 	case errors.As(err, &answer):
 		s.tally.Reject(now, &sensors.DecodeError{Reason: answer.reason, What: s.named(p, answer.what)}, answer.bytes, size)
 		p.slave.silent, p.slave.hint = answer.what, answer.hint
-		s.schedule.failed(p, time.Now(), true, true)
+		late := !strings.HasPrefix(s.o.Config.Address, schemeTCP) && answer.reason != sensors.ReasonCRC
+		s.schedule.failed(p, time.Now(), late, !quick(answer.reason))
 	case errors.As(err, &link):
 		what := fmt.Sprintf("the link was lost before unit %d answered", p.slave.unit)
 		s.tally.Reject(now, &sensors.DecodeError{Reason: sensors.ReasonTimeout, What: s.named(p, what)}, nil, size)
@@ -201,6 +202,11 @@ func (s *Source) settle(ctx context.Context, p *poll, bytes []byte, heard uint64
 	}
 	s.trouble(ctx, p.slave)
 	return nil
+}
+
+// quick reports whether something had arrived, so that the others did not lose a time-out.
+func quick(reason sensors.Reason) bool {
+	return reason == sensors.ReasonCRC || reason == sensors.ReasonWrongUnit || reason == sensors.ReasonLate || reason == sensors.ReasonSyntax
 }
 
 // named returns what with whom it is about.

@@ -69,11 +69,12 @@ func (t *rtu) Send(request []byte) ([]byte, error) {
 	return t.receive(request)
 }
 
-// receive waits for the answer to request.
+// receive waits for the answer to request, which begins within the time-out, and then takes what it takes on the line.
 func (t *rtu) receive(request []byte) ([]byte, error) {
 	want := answerBytes(request)
-	deadline := t.last.Add(t.timeout + time.Duration(want)*t.character)
-	have := 0
+	begin := t.last.Add(t.timeout)
+	last := begin.Add(2*time.Duration(want)*t.character + frameGap)
+	deadline, have := begin, 0
 	for {
 		until := deadline
 		if have >= want { // it could be whole, and is not: silence ends it
@@ -94,6 +95,8 @@ func (t *rtu) receive(request []byte) ([]byte, error) {
 			if have == len(t.buf) {
 				have = copy(t.buf[:], t.buf[maxFrame:]) // no answer begins there
 			}
+			rest := time.Duration(max(want-have, 0)) * t.character
+			deadline = later(begin, earlier(last, t.last.Add(rest*3/2+frameGap)))
 		}
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):

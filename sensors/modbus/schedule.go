@@ -151,8 +151,8 @@ func (s *schedule) allMute() bool {
 	return !slices.ContainsFunc(s.slaves, func(sl *slave) bool { return !sl.mute })
 }
 
-// failed notes at now that the poll has no answer. late says that one may still come, absent that the slave is not there: else it
-// is only busy, and does not rest.
+// failed notes at now that the poll has no answer. late says that one may still come, absent that nothing came, so that the slave
+// has to rest.
 func (s *schedule) failed(p *poll, now time.Time, late, absent bool) {
 	sl := p.slave
 	sl.mute = absent
@@ -167,10 +167,10 @@ func (s *schedule) failed(p *poll, now time.Time, late, absent bool) {
 	p.tries = 0
 	p.due = p.due.Add(p.interval)
 	sl.retry = nil
+	sl.missed++
 	if !absent {
 		return
 	}
-	sl.missed++
 	sl.rest = min(max(2*sl.rest, (lateFactor-1)*s.timeout, firstRest), maxRest)
 	sl.restUntil = now.Add(sl.rest)
 }

@@ -176,16 +176,13 @@ func TestSource_skipsAndKeepsItsPhase(t *testing.T) {
 		r.bus.Slave(1).Next(modbustest.Fault{}, modbustest.Fault{After: 3300 * time.Millisecond})
 		start := time.Now()
 		r.run(t, 7500*time.Millisecond)
-		var got []time.Duration
+		var got []int64
 		for _, q := range r.bus.Slave(1).Requests() {
-			got = append(got, q.At.Sub(start).Truncate(100*time.Millisecond))
+			got = append(got, q.At.Sub(start).Milliseconds()/100*100)
 		}
-		want := []time.Duration{0, 1000, 4300, 5000, 6000, 7000} // the poll of 4 s is late, those of 2 and 3 s are skipped
-		for i := range want {
-			want[i] *= time.Millisecond
-		}
+		want := []int64{0, 1000, 4300, 5000, 6000, 7000} // the poll of 4 s is late, those of 2 and 3 s are skipped
 		if !slices.Equal(got, want) {
-			t.Errorf("requests at %v, want %v", got, want)
+			t.Errorf("requests at %v ms, want %v", got, want)
 		}
 		if s := r.source.Status(); s.Rejected[sensors.ReasonSkipped] != 2 || s.Decoded != 6 {
 			t.Errorf("rejected %v, decoded %d; want 2 skipped and 6", s.Rejected, s.Decoded)
@@ -518,6 +515,58 @@ func TestSource_babble(t *testing.T) {
 		babble.Wait()
 		if s := r.source.Status(); s.Rejected[sensors.ReasonNoise] < 3 || s.Decoded != 0 {
 			t.Errorf("rejected %v", s.Rejected)
+		}
+	})
+}
+
+// A slave whose answers are damaged does not rest: it costs nobody a time-out.
+func TestSource_damagedAnswersDoNotRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, config(slaveOf("meter", 1, register("a", 0), register("b", 500))), at9600)
+		r.bus.Slave(1).Set(modbustest.ReadHolding, 0, 1)
+		r.bus.Slave(1).Set(modbustest.ReadHolding, 500, 1)
+		damaged := slices.Repeat([]modbustest.Fault{{BadCRC: true}}, 6) // two tries each of a, b and a again
+		r.bus.Slave(1).Next(damaged...)
+		time.AfterFunc(1500*time.Millisecond, func() {
+			if s := r.source.Status(); len(s.Troubles) != 1 || !strings.Contains(s.Troubles[0].Text, "damaged") {
+				t.Errorf("troubles %+v, want one", s.Troubles)
+			}
+		})
+		r.bus.Slave(1).Next(modbustest.Fault{BadCRC: true}, modbustest.Fault{BadCRC: true})
+		r.run(t, 4500*time.Millisecond)
+		if a, b := len(r.sink.of("a", "")), len(r.sink.of("b", "")); a != 3 || b != 3 {
+			t.Errorf("%d and %d readings in the 3 s after the damage, want 3 each", a, b)
+		}
+		if s := r.source.Status(); s.Rejected[sensors.ReasonCRC] != 8 || len(s.Troubles) != 0 {
+			t.Errorf("rejected %v, troubles %+v", s.Rejected, s.Troubles)
+		}
+	})
+}
+
+// The time-out is until the answer begins: what a long answer takes on a slow line is added.
+func TestSource_longAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config(slaveOf("meter", 1, register("text", 0, func(r *RegisterConfig) { r.Type, r.Length = TypeString, 125 })))
+		c.Interval, c.Timeout = 10*time.Second, 200*time.Millisecond
+		near, far := net.Pipe()
+		t.Cleanup(func() { _ = far.Close() })
+		go func() { // 1200 baud: 255 characters take 2.3 s
+			request := make([]byte, 64)
+			_, _ = far.Read(request)
+			answer := append([]byte{1, 3, 250}, strings.Repeat("ab", 125)...)
+			crc := modbustest.CRC(answer)
+			answer = append(answer, byte(crc), byte(crc>>8))
+			<-time.After(190 * time.Millisecond)
+			for _, c := range answer {
+				_, _ = far.Write([]byte{c})
+				<-time.After(11 * time.Second / 1200)
+			}
+		}()
+		r := newRig(t, c, 11*time.Second/1200)
+		r.source.o.Line.Open = func(context.Context) (Link, error) { return near, nil }
+		r.run(t, 5*time.Second)
+		if got := r.sink.of("text", ""); len(got) != 1 || got[0].Str != strings.Repeat("ab", 125) {
+			t.Errorf("%d readings, rejected %v", len(got), r.source.Status().Rejected)
 		}
 	})
 }
