@@ -76,6 +76,19 @@ func TestModbus_betweenSources(t *testing.T) {
 	}
 }
 
+// Keys of a serial line have no effect over TCP.
+func TestModbus_idleKeys(t *testing.T) {
+	const slave = "[[source.modbus.slave]]\nname = 'm'\nunit_id = 1\nregister = [ { name = 'r', address = 1 } ]\n"
+	_, warnings, err := loadReference(t, modbusHead+"address = 'tcp://h:502'\nbaud = 19200\nparity = 'even'\nstop_bits = 2\nrs485 = true\nturnaround = '5ms'\n"+slave)
+	if err != nil || len(warnings) != 5 {
+		t.Errorf("%v, warnings %v; want 5", err, warnings)
+	}
+	_, warnings, err = loadReference(t, modbusHead+"address = 'rtuovertcp://h:502'\nturnaround = '5ms'\n"+slave)
+	if err != nil || len(warnings) != 0 {
+		t.Errorf("%v, warnings %v; want none", err, warnings)
+	}
+}
+
 // What config show writes of nested sections reads back as the same.
 func TestModbus_shows(t *testing.T) {
 	const text = modbusHead + "device = '/dev/ttyUSB0'\n[[source.modbus.slave]]\nname = 'm'\nunit_id = 1\ntags = { a = 'b' }\n" +

@@ -185,6 +185,7 @@ func (v *validator) sources() {
 			s.Line.Validate(one.report)
 		}
 		v.source(one, names)
+		idleModbus(one, s)
 	}
 	v.lines()
 }
