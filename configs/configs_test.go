@@ -62,7 +62,7 @@ func TestSample_uncommentedLoads(t *testing.T) {
 	if len(warnings) != 1 || warnings[0].Key != "source.mqtt.password_file" {
 		t.Errorf("warnings %v, want one of the password file, which is not there", warnings)
 	}
-	if settings < 40 || cfg.SourceCount() != 3 || len(cfg.Collections) != 1 || cfg.MQTT.Broker.Listen == "" {
+	if settings < 40 || cfg.SourceCount() != 4 || len(cfg.Collections) != 1 || cfg.MQTT.Broker.Listen == "" {
 		t.Errorf("%d settings, %d sources, %d collections", settings, cfg.SourceCount(), len(cfg.Collections))
 	}
 }
