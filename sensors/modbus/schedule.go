@@ -57,6 +57,7 @@ type poll struct {
 	interval time.Duration
 
 	due   time.Time
+	turn  uint64 // of its last request
 	tries int    // failed, of this time
 	drops int    // links in a row that were lost while it waited for its answer
 	fault string // the trouble: the slave refuses it
@@ -97,7 +98,7 @@ func (s *schedule) skip(now time.Time) {
 func (s *schedule) next(now time.Time) (next *poll, at time.Time) {
 	s.skip(now)
 	for _, sl := range s.slaves {
-		p, ready := sl.first()
+		p, ready := sl.first(now)
 		switch {
 		case p == nil:
 		case ready.After(now):
@@ -110,14 +111,15 @@ func (s *schedule) next(now time.Time) (next *poll, at time.Time) {
 	}
 	if next != nil {
 		s.turn++
-		next.slave.turn = s.turn
+		next.slave.turn, next.turn = s.turn, s.turn
 		return next, now
 	}
 	return nil, at
 }
 
-// first returns the poll that the slave is asked next, and from when on.
-func (sl *slave) first() (first *poll, ready time.Time) {
+// first returns the poll that the slave is asked next, and from when on. Of those that could be asked at now it is the one whose last
+// turn is longest ago, so that in a slave that cannot keep up all polls come to their turn.
+func (sl *slave) first(now time.Time) (first *poll, ready time.Time) {
 	if sl.retry != nil {
 		return sl.retry, later(sl.retry.due, sl.restUntil)
 	}
@@ -126,7 +128,8 @@ func (sl *slave) first() (first *poll, ready time.Time) {
 		if p != sl.lateOf {
 			at = later(at, sl.lateUntil)
 		}
-		if first == nil || at.Before(ready) || at.Equal(ready) && p.due.Before(first.due) {
+		at = later(at, now)
+		if first == nil || at.Before(ready) || at.Equal(ready) && p.turn < first.turn {
 			first, ready = p, at
 		}
 	}

@@ -82,6 +82,7 @@ func (r *rig) run(t *testing.T, d time.Duration) {
 	if err := r.source.Run(ctx); err != nil {
 		t.Error(err)
 	}
+	sleep(t.Context(), time.Minute) // answers under way find the link closed
 	synctest.Wait()
 	s := r.source.Status()
 	sum := s.Decoded + s.Repeats
@@ -567,6 +568,29 @@ func TestSource_longAnswers(t *testing.T) {
 		r.run(t, 5*time.Second)
 		if got := r.sink.of("text", ""); len(got) != 1 || got[0].Str != strings.Repeat("ab", 125) {
 			t.Errorf("%d readings, rejected %v", len(got), r.source.Status().Rejected)
+		}
+	})
+}
+
+// In a slave that cannot keep up all polls come to their turn.
+func TestSource_overloadIsFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var registers []RegisterConfig
+		for i := range 5 {
+			registers = append(registers, register(fmt.Sprint("r", i), 1000*i))
+		}
+		c := config(slaveOf("slow", 1, registers...))
+		c.Interval = 100 * time.Millisecond
+		r := newRig(t, c, at9600)
+		for i := range 5 {
+			r.bus.Slave(1).Set(modbustest.ReadHolding, 1000*i, 1)
+		}
+		r.bus.Slave(1).Always(modbustest.Fault{After: 150 * time.Millisecond})
+		r.run(t, 15*time.Second)
+		for i := range 5 {
+			if n := len(r.sink.of(fmt.Sprint("r", i), "")); n < 17 || n > 21 {
+				t.Errorf("r%d has %d readings of about 95, want a fifth", i, n)
+			}
 		}
 	})
 }
