@@ -67,6 +67,7 @@ func (m agentMetrics) Collect(ch chan<- prometheus.Metric) {
 		for reason, n := range src.Rejected {
 			count("source_rejected_inputs_total", "Inputs rejected, by reason.", n, "source", src.Name, "reason", string(reason))
 		}
+		gauge("source_troubles", "Parts of the source, such as slaves, with a trouble.", uint64(len(src.Troubles)), "source", src.Name)
 		connected := uint64(0)
 		if src.State == "connected" {
 			connected = 1

@@ -12,6 +12,7 @@ import (
 	"github.com/skerry-edge/skerry/ingest"
 	"github.com/skerry-edge/skerry/sensors"
 	"github.com/skerry-edge/skerry/sensors/decode"
+	"github.com/skerry-edge/skerry/sensors/modbus"
 	"github.com/skerry-edge/skerry/sensors/mqtt"
 	"github.com/skerry-edge/skerry/sensors/serial"
 	"github.com/skerry-edge/skerry/store"
@@ -20,6 +21,7 @@ import (
 // line joins the parts that a reading passes. It is the only place where two parts meet:
 //
 //	sensors/serial, sensors/mqtt   bytes arrive        -> sensors.Raw
+//	sensors/modbus                 a slave answers     -> []sensors.Reading
 //	sensors/decode                 Decoder.Decode      -> []sensors.Reading
 //	ingest                         Pipeline.Add        -> journalled, acknowledged, sealed
 //	crdt                           Feed.Append         -> Block
@@ -60,6 +62,11 @@ func (l *line) build() error {
 	l.pipeline = ingest.New(cfg, watchedStore{l.db, l.health}, collections, l.synced, l.log.With("part", "ingest"))
 	for i := range l.cfg.Source.Serial {
 		if err := l.serial(&l.cfg.Source.Serial[i]); err != nil {
+			return err
+		}
+	}
+	for i := range l.cfg.Source.Modbus {
+		if err := l.modbus(&l.cfg.Source.Modbus[i]); err != nil {
 			return err
 		}
 	}
@@ -134,6 +141,33 @@ func (l *line) serial(c *config.SerialSource) error {
 	return nil
 }
 
+// modbus hands a serial bus in, because only sensors/serial opens ports; connections the source makes itself.
+func (l *line) modbus(c *config.ModbusSource) error {
+	bus := modbus.TCP(c.Bus.Address)
+	if c.Line.Device != "" {
+		bus = modbus.Line{
+			Open: func(context.Context) (modbus.Link, error) {
+				port, err := c.Line.Open()
+				if err != nil {
+					return nil, err // not a nil port
+				}
+				return port, nil
+			},
+			Explain: c.Line.Explain, Pause: c.Line.Pause, Character: c.Line.Character(),
+		}
+	}
+	s, err := modbus.New(modbus.Options{
+		Config: c.Bus, Line: bus, Collection: c.Target.Collection, Precision: l.precision(c.Target.Collection),
+		Table: l.table, Sink: l.sink(c.Target), Clock: l.clock, Log: l.log,
+	})
+	if err != nil {
+		return err
+	}
+	l.sources = append(l.sources, s)
+	l.inputs[c.Target.Collection] = append(l.inputs[c.Target.Collection], s.Status)
+	return nil
+}
+
 func (l *line) mqtt(c *config.MQTTSource) error {
 	patterns := make([]sensors.TopicPattern, 0, len(c.Door.Topics))
 	for _, text := range c.Door.Topics {
@@ -169,17 +203,21 @@ func (l *line) mqtt(c *config.MQTTSource) error {
 }
 
 func (l *line) format(c decode.Config, source, collection string, patterns []sensors.TopicPattern) (*decode.Format, error) {
-	precision := sensors.Milliseconds
-	for _, k := range l.cfg.Collections {
-		if k.Name == collection {
-			precision = k.Digits()
-		}
-	}
-	f, err := decode.New(c, source, patterns, precision, l.table)
+	f, err := decode.New(c, source, patterns, l.precision(collection), l.table)
 	if err != nil {
 		return nil, fmt.Errorf("source %q: %w", source, err)
 	}
 	return f, nil
+}
+
+// precision returns that of a collection's times.
+func (l *line) precision(collection string) sensors.Precision {
+	for _, k := range l.cfg.Collections {
+		if k.Name == collection {
+			return k.Digits()
+		}
+	}
+	return sensors.Milliseconds
 }
 
 // sink returns the pipeline, behind a filter of repeats where the source asks for it.

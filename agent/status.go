@@ -188,6 +188,9 @@ func (a *Agent) troubles(s *api.Status) []api.Health {
 		if src.State == "retrying" {
 			add("source_"+src.Name, fmt.Sprintf("source %s: %s", src.Name, src.Text), src.Hint).Since = src.Since
 		}
+		for _, t := range src.Troubles {
+			add("slave_"+t.Name, fmt.Sprintf("source %s, slave %s: %s", src.Name, strings.TrimPrefix(t.Name, src.Name+"."), t.Text), t.Hint)
+		}
 	}
 	return out
 }

@@ -27,6 +27,17 @@ const (
 	ReasonUnsupported Reason = "unsupported" // right, but of a kind that the format does not read; not worth a line in the log
 )
 
+// The reasons for which a request of a polled source gave no reading.
+const (
+	ReasonTimeout   Reason = "timeout"    // no answer in time
+	ReasonException Reason = "exception"  // the answer is that the request was refused
+	ReasonCRC       Reason = "crc"        // the answer was damaged on its way
+	ReasonShort     Reason = "short"      // the answer stopped in its middle
+	ReasonWrongUnit Reason = "wrong_unit" // another unit answered than the one that was asked
+	ReasonLate      Reason = "late"       // an answer to a request that was given up before
+	ReasonSkipped   Reason = "skipped"    // a poll whose time had passed before its turn came
+)
+
 // DecodeError is the reason why one Raw was rejected.
 type DecodeError struct {
 	Reason Reason
@@ -51,7 +62,7 @@ type Sample struct {
 // Offered = Decoded + the sum of Rejected + Repeats.
 type SourceStatus struct {
 	Name     string            `json:"name"`
-	Kind     string            `json:"kind"`           // "serial", "mqtt"
+	Kind     string            `json:"kind"`           // "serial", "mqtt", "modbus"
 	State    string            `json:"state"`          // "connected", "waiting", "retrying"
 	Text     string            `json:"text,omitempty"` // for people: what is wrong
 	Hint     string            `json:"hint,omitempty"` // for people: what to do
@@ -63,4 +74,13 @@ type SourceStatus struct {
 	Readings uint64            `json:"readings"`       // decoded
 	Bytes    uint64            `json:"bytes"`          // received
 	Samples  []Sample          `json:"samples,omitempty"`
+	Troubles []Trouble         `json:"troubles,omitempty"` // of parts of the source, by name
+}
+
+// Trouble is what lasts with one part of a source that works otherwise: a slave on a bus.
+type Trouble struct {
+	Name  string    `json:"name"` // "cabinet.meter": the source's and the part's
+	Text  string    `json:"text"`
+	Hint  string    `json:"hint,omitempty"`
+	Since time.Time `json:"since"`
 }

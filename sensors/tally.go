@@ -14,13 +14,15 @@ type Tally struct {
 	mu      sync.Mutex
 	status  SourceStatus
 	samples map[Reason]Sample
+
+	troubles map[string]Trouble // by the part's name
 }
 
 // NewTally returns a tally for a source that has not started.
 func NewTally(kind, name string, now time.Time) *Tally {
 	return &Tally{
 		status:  SourceStatus{Name: name, Kind: kind, State: "waiting", Since: now.UTC(), Rejected: map[Reason]uint64{}},
-		samples: map[Reason]Sample{},
+		samples: map[Reason]Sample{}, troubles: map[string]Trouble{},
 	}
 }
 
@@ -65,6 +67,31 @@ func (t *Tally) Reject(now time.Time, err *DecodeError, input []byte, size int) 
 	t.samples[err.Reason] = Sample{Reason: err.Reason, What: err.What, Bytes: quoted[1 : len(quoted)-1], Time: now.UTC()}
 }
 
+// Missed counts inputs that never came to be, because of err: they have no bytes.
+func (t *Tally) Missed(now time.Time, err *DecodeError, inputs uint64) {
+	if inputs == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.status.Offered += inputs
+	t.status.Rejected[err.Reason] += inputs
+	t.samples[err.Reason] = Sample{Reason: err.Reason, What: err.What, Time: now.UTC()}
+}
+
+// Trouble records what is wrong with the part; an empty text means that nothing is. Since changes only with the text.
+func (t *Tally) Trouble(now time.Time, part, text, hint string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	have, lasts := t.troubles[part]
+	switch {
+	case text == "":
+		delete(t.troubles, part)
+	case !lasts || have.Text != text:
+		t.troubles[part] = Trouble{Name: t.status.Name + "." + part, Text: text, Hint: hint, Since: now.UTC()}
+	}
+}
+
 // Status returns a copy.
 func (t *Tally) Status() SourceStatus {
 	t.mu.Lock()
@@ -73,6 +100,9 @@ func (t *Tally) Status() SourceStatus {
 	s.Rejected = maps.Clone(s.Rejected)
 	for _, r := range slices.Sorted(maps.Keys(t.samples)) {
 		s.Samples = append(s.Samples, t.samples[r])
+	}
+	for _, part := range slices.Sorted(maps.Keys(t.troubles)) {
+		s.Troubles = append(s.Troubles, t.troubles[part])
 	}
 	return s
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/skerry-edge/skerry/ingest"
 	"github.com/skerry-edge/skerry/sensors/decode"
+	"github.com/skerry-edge/skerry/sensors/modbus"
 	"github.com/skerry-edge/skerry/sensors/mqtt"
 	"github.com/skerry-edge/skerry/sensors/serial"
 	"github.com/skerry-edge/skerry/store"
@@ -67,6 +68,7 @@ type MQTT struct {
 type Sources struct {
 	MQTT   []MQTTSource   `toml:"mqtt"`
 	Serial []SerialSource `toml:"serial"`
+	Modbus []ModbusSource `toml:"modbus"`
 }
 
 // MQTTSource is one section [[source.mqtt]]: the door's keys, the decoder's, and where the readings go.
@@ -81,6 +83,13 @@ type SerialSource struct {
 	Port   serial.Config `toml:",inline"`
 	Decode decode.Config `toml:",inline"`
 	Target Target        `toml:",inline"`
+}
+
+// ModbusSource is one section [[source.modbus]]: what is polled, the serial line's keys, and where the readings go.
+type ModbusSource struct {
+	Bus    modbus.Config     `toml:",inline"`
+	Line   serial.LineConfig `toml:",inline"`
+	Target Target            `toml:",inline"`
 }
 
 // Target says where a source's readings go.
@@ -105,7 +114,9 @@ func Default() *Config {
 }
 
 // SourceCount returns the number of sources.
-func (c *Config) SourceCount() int { return len(c.Source.MQTT) + len(c.Source.Serial) }
+func (c *Config) SourceCount() int {
+	return len(c.Source.MQTT) + len(c.Source.Serial) + len(c.Source.Modbus)
+}
 
 // File returns the configuration's file as it was given to Load.
 func (c *Config) File() string { return c.file }

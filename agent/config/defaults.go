@@ -6,6 +6,7 @@ import (
 
 	"github.com/skerry-edge/skerry/ingest"
 	"github.com/skerry-edge/skerry/sensors/decode"
+	"github.com/skerry-edge/skerry/sensors/modbus"
 	"github.com/skerry-edge/skerry/sensors/mqtt"
 	"github.com/skerry-edge/skerry/sensors/serial"
 )
@@ -23,6 +24,12 @@ func entryDefault(t reflect.Type) reflect.Value {
 		return reflect.ValueOf(MQTTSource{mqtt.DefaultSourceConfig(), decode.DefaultConfig(), target})
 	case reflect.TypeFor[SerialSource]():
 		return reflect.ValueOf(SerialSource{serial.DefaultConfig(), decode.DefaultConfig(), target})
+	case reflect.TypeFor[ModbusSource]():
+		return reflect.ValueOf(ModbusSource{modbus.DefaultConfig(), serial.DefaultLineConfig(), target})
+	case reflect.TypeFor[modbus.SlaveConfig]():
+		return reflect.ValueOf(modbus.DefaultSlaveConfig())
+	case reflect.TypeFor[modbus.RegisterConfig]():
+		return reflect.ValueOf(modbus.DefaultRegisterConfig())
 	}
 	return reflect.Zero(t)
 }

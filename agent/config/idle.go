@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strings"
+
 	"github.com/skerry-edge/skerry/sensors/mqtt"
 	"github.com/skerry-edge/skerry/sensors/serial"
 	"github.com/skerry-edge/skerry/store"
@@ -51,6 +53,22 @@ func idleSerial(s namedSource, port serial.Config) {
 		idleKey{"delimiter", !delimiter && port.Delimiter != plain.Delimiter, what},
 		idleKey{"length", !length && port.Length != plain.Length, what},
 		idleKey{"silence", !length && !silence && port.Silence != plain.Silence, what},
+	)
+	idleTarget(s)
+}
+
+// idleModbus warns of keys in a [[source.modbus]] that change nothing.
+func idleModbus(s namedSource, c ModbusSource) {
+	overTCP, plain := c.Bus.Address != "" && c.Line.Device == "", serial.DefaultLineConfig()
+	frames := strings.HasPrefix(c.Bus.Address, "tcp://")
+	const what = "has no effect with address"
+	warnIdle(
+		s.at, s.warn,
+		idleKey{"baud", overTCP && c.Line.Baud != plain.Baud, what},
+		idleKey{"parity", overTCP && c.Line.Parity != plain.Parity, what},
+		idleKey{"stop_bits", overTCP && c.Line.StopBits != plain.StopBits, what},
+		idleKey{"rs485", overTCP && c.Line.RS485, what},
+		idleKey{"turnaround", overTCP && frames && c.Bus.Turnaround != 0, "has no effect with Modbus TCP"},
 	)
 	idleTarget(s)
 }

@@ -62,9 +62,12 @@ func TestReference_saysNothingOfKeysThatAreNot(t *testing.T) {
 // A key that is said to be required is a fault when it is missing, and the others are not.
 func TestReference_requiredKeys(t *testing.T) {
 	for section, text := range map[string]string{
-		"collection":    "[[collection]]\n",
-		"source.mqtt":   "[[source.mqtt]]\n",
-		"source.serial": "[[source.serial]]\n",
+		"collection":                   "[[collection]]\n",
+		"source.mqtt":                  "[[source.mqtt]]\n",
+		"source.serial":                "[[source.serial]]\n",
+		"source.modbus":                "[[source.modbus]]\n",
+		"source.modbus.slave":          "[[source.modbus]]\nname = 's'\naddress = 'tcp://h:502'\ncollection = 'c'\n[[source.modbus.slave]]\n",
+		"source.modbus.slave.register": "[[source.modbus]]\nname = 's'\naddress = 'tcp://h:502'\ncollection = 'c'\n[[source.modbus.slave]]\nname = 'm'\nunit_id = 1\n[[source.modbus.slave.register]]\n",
 	} {
 		_, _, err := loadReference(t, text)
 		faults, ok := errors.AsType[Faults](err)
@@ -73,7 +76,9 @@ func TestReference_requiredKeys(t *testing.T) {
 		}
 		var have, want []string
 		for _, f := range faults {
-			have = append(have, f.Key)
+			if key := indexText.ReplaceAllString(f.Key, ""); strings.HasPrefix(key, section+".") {
+				have = append(have, key) // no other section's
+			}
 		}
 		for _, key := range requiredKeys() {
 			if rest, is := strings.CutPrefix(key, section+"."); is && !strings.Contains(rest, ".") {
@@ -87,6 +92,9 @@ func TestReference_requiredKeys(t *testing.T) {
 		}
 	}
 }
+
+// indexText is how a fault's key names an entry of a list.
+var indexText = regexp.MustCompile(`\[[^]]*\]`)
 
 // rangeText is how a meaning says what numbers or durations a key takes.
 var rangeText = regexp.MustCompile(`([0-9]+(?: (?:ms|s|m|h))?) to ([0-9]+(?: (?:ms|s|m|h))?)(?:[^0-9a-z]|$| bytes$)`)
@@ -131,21 +139,30 @@ func valueBeside(text string, step int64) (string, error) {
 	return strconv.Quote((d + time.Duration(step)).String()), err
 }
 
+const modbusSlave = "[[source.modbus]]\nname = 's'\ndevice = '/dev/null'\ncollection = 'c'\n[[source.modbus.slave]]\nname = 'm'\nunit_id = 1\n"
+
 // referenceAccepts reports whether a configuration in which key has the value has no fault at it.
 func referenceAccepts(t *testing.T, key, value string) bool {
 	t.Helper()
 	texts := map[string]string{
-		"store.":         "[store]\n",
-		"mqtt.broker.":   "[mqtt.broker]\n",
-		"collection.":    "[[collection]]\nname = 'c'\n",
-		"source.mqtt.":   "[[source.mqtt]]\nname = 's'\nbroker = 'tcp://h'\ntopics = ['t']\nformat = 'json'\ncollection = 'c'\n",
-		"source.serial.": "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n",
-		"source.*.":      "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n",
+		"store.":                        "[store]\n",
+		"mqtt.broker.":                  "[mqtt.broker]\n",
+		"collection.":                   "[[collection]]\nname = 'c'\n",
+		"source.mqtt.":                  "[[source.mqtt]]\nname = 's'\nbroker = 'tcp://h'\ntopics = ['t']\nformat = 'json'\ncollection = 'c'\n",
+		"source.serial.":                "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n",
+		"source.modbus.":                "[[source.modbus]]\nname = 's'\ndevice = '/dev/null'\ncollection = 'c'\n",
+		"source.modbus.slave.":          modbusSlave,
+		"source.modbus.slave.register.": modbusSlave + "[[source.modbus.slave.register]]\nname = 'r'\naddress = 0\n",
+		"source.*.":                     "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n",
 	}
 	for prefix, text := range texts {
 		name, is := strings.CutPrefix(key, prefix)
-		if !is {
+		if !is || strings.Contains(name, ".") && prefix == "source.modbus." || strings.Contains(name, ".") && prefix == "source.modbus.slave." {
 			continue
+		}
+		text = regexp.MustCompile(`(?m)^`+name+` = .*\n`).ReplaceAllString(text, "")
+		if name == "length" && strings.HasPrefix(key, "source.modbus.") {
+			text += "type = 'string'\n"
 		}
 		_, _, err := loadReference(t, text+name+" = "+value+"\n")
 		faults, ok := errors.AsType[Faults](err)
@@ -183,7 +200,7 @@ func newReference(t *testing.T) *reference {
 	r := &reference{t: t, comments: map[string]string{}, meanings: map[string]string{}, types: map[string]reflect.Type{}}
 	for name, dir := range map[string]string{
 		"config": ".", "store": "../../store", "ingest": "../../ingest", "mqtt": "../../sensors/mqtt",
-		"serial": "../../sensors/serial", "decode": "../../sensors/decode",
+		"serial": "../../sensors/serial", "decode": "../../sensors/decode", "modbus": "../../sensors/modbus",
 	} {
 		r.read(name, dir)
 	}
@@ -243,8 +260,18 @@ func (r *reference) section(name string, section reflect.Value) {
 		case value.Kind() == reflect.Struct:
 			r.section(full, value)
 		default:
-			entry := entryDefault(value.Type().Elem())
-			r.rows("[["+full+"]]", full, entry)
+			r.list(full, value.Type().Elem())
+		}
+	}
+}
+
+// list writes the table of a list's entries, then those of the lists below it.
+func (r *reference) list(full string, of reflect.Type) {
+	r.keys = append(r.keys, full)
+	r.rows("[["+full+"]]", full, entryDefault(of))
+	for _, f := range fields(of) {
+		if f.kind.Kind() == reflect.Slice && f.kind.Elem().Kind() == reflect.Struct {
+			r.list(joinKey(full, f.key), f.kind.Elem())
 		}
 	}
 }

@@ -111,11 +111,14 @@ its end. A frame longer than ` + "`max_frame`" + ` is skipped to its end (reason
 // sectionWords is what is said of a section before its table.
 func sectionWords() map[string]string {
 	return map[string]string{
-		"[store]":           "What each setting can lose: [operations.md](operations.md).\n\n",
-		"[mqtt.broker]":     "The broker inside: [mqtt.md](mqtt.md).\n\n",
-		"[[collection]]":    "One section for each collection. A block is sealed when any of its limits is reached.\n\n",
-		"[[source.mqtt]]":   "One section for each source. The name is the tag `source` of its readings; no two sources share one.\n\n",
-		"[[source.serial]]": "One section for each source. The decoder's keys are those of `[[source.mqtt]]`, without a topic.\n\n",
+		"[store]":                          "What each setting can lose: [operations.md](operations.md).\n\n",
+		"[mqtt.broker]":                    "The broker inside: [mqtt.md](mqtt.md).\n\n",
+		"[[collection]]":                   "One section for each collection. A block is sealed when any of its limits is reached.\n\n",
+		"[[source.mqtt]]":                  "One section for each source. The name is the tag `source` of its readings; no two sources share one.\n\n",
+		"[[source.serial]]":                "One section for each source. The decoder's keys are those of `[[source.mqtt]]`, without a topic.\n\n",
+		"[[source.modbus]]":                "One section for each bus, with the slaves and registers in sections below it: [modbus.md](modbus.md).\n\n",
+		"[[source.modbus.slave]]":          "One section for each slave of the bus above. A slave's name is the tag `slave` of its readings.\n\n",
+		"[[source.modbus.slave.register]]": "One section for each value of the slave above. Several are shorter as `register = [ { … }, { … } ]`.\n\n",
 	}
 }
 
@@ -125,6 +128,9 @@ func requiredKeys() []string {
 		"collection.name",
 		"source.mqtt.name", "source.mqtt.broker", "source.mqtt.topics", "source.mqtt.format", "source.mqtt.collection",
 		"source.serial.name", "source.serial.device", "source.serial.format", "source.serial.collection",
+		"source.modbus.name", "source.modbus.device", "source.modbus.slave", "source.modbus.collection",
+		"source.modbus.slave.name", "source.modbus.slave.unit_id", "source.modbus.slave.register",
+		"source.modbus.slave.register.name", "source.modbus.slave.register.address",
 	}
 }
 
@@ -175,6 +181,39 @@ func referenceWords() map[string]string {
 		"source.serial.silence":     "ends a frame (`silence`), or begins a fixed length anew (`length`); 20 ms to 1 m",
 		"source.serial.max_frame":   "bytes, 1 to 1048576; longer frames are counted and skipped",
 		"source.serial.framing":     "what ends a frame: `line` (\\n; \\r around it is no part), `delimiter`, `length`, `silence`",
+
+		"source.modbus.device":     "the serial bus, as of `[[source.serial]]`; needed without `address`",
+		"source.modbus.address":    "instead of `device`: `tcp://host:502`, or `rtuovertcp://host:port` of a converter that passes RTU frames on",
+		"source.modbus.baud":       "a rate that Linux knows, 50 to 4000000",
+		"source.modbus.parity":     "`none`, `odd` or `even`",
+		"source.modbus.rs485":      "the kernel switches the transmitter by RTS; for ports on the board, adapters on USB switch by themselves",
+		"source.modbus.interval":   "between two polls of a register; 10 ms to 24 h",
+		"source.modbus.timeout":    "until a slave begins to answer; 10 ms to 1 m",
+		"source.modbus.retries":    "repeats of a poll that has no answer, each at the slave's next turn; 0 to 10",
+		"source.modbus.turnaround": "more silence before each request, besides the 3.5 characters that the bus needs; 0 s to 1 s",
+		"source.modbus.max_gap":    "registers that nobody asked for and one request may read over; 0: none. 0 to 125",
+
+		"source.modbus.slave.name":       "the tag `slave`",
+		"source.modbus.slave.unit_id":    "the slave's address, 1 to 255 on a serial bus, with TCP also 0",
+		"source.modbus.slave.interval":   "0: the bus's; 10 ms to 24 h",
+		"source.modbus.slave.byte_order": "`big` or `little`: of the two bytes of a register",
+		"source.modbus.slave.word_order": "`big` or `little`: of the registers of a value; `little` is what manuals call CDAB or swapped",
+		"source.modbus.slave.tags":       "more tags of all readings of the slave",
+
+		"source.modbus.slave.register.name":          "the series",
+		"source.modbus.slave.register.table":         "`holding`, `input`, `coil` or `discrete`",
+		"source.modbus.slave.register.address":       "0 to 65535, counted from 0: what manuals call 40001, 30001 or 1 is 0",
+		"source.modbus.slave.register.type":          "`bool`, `int16`, `uint16`, `int32`, `uint32`, `int64`, `uint64`, `float32`, `float64` or `string`. Empty: `bool` of bits, else `uint16`",
+		"source.modbus.slave.register.bit":           "0 to 15, from the lowest: the value is that bit of the register",
+		"source.modbus.slave.register.length":        "registers of a string, 1 to 125; two characters each",
+		"source.modbus.slave.register.byte_order":    "empty: the slave's",
+		"source.modbus.slave.register.word_order":    "empty: the slave's",
+		"source.modbus.slave.register.scale":         "factor; not 0. A scaled value is a float, a whole number without scale stays one",
+		"source.modbus.slave.register.offset":        "what is added after scaling",
+		"source.modbus.slave.register.scale_address": "address of a register of the same table with the power of ten to multiply with, as of SunSpec's scale factors; both are read in one request",
+		"source.modbus.slave.register.unit":          "at most 64 bytes",
+		"source.modbus.slave.register.interval":      "0: the slave's; 10 ms to 24 h",
+		"source.modbus.slave.register.no_value":      "what the slave gives when it has no value: patterns `\"0x8000\"`, numbers before scale `\"-32768\"`, `\"nan\"`. Then there is no reading",
 
 		"source.*.format":       "`json`, `keyvalue`, `csv`, `value`, `influx`, `nmea` or `regex`: see below; what devices send: [recipes.md](recipes.md)",
 		"source.*.time":         "the field that holds the time, as a path: `ts`, `meta.time`; it is no reading itself; `utc` for `nmea`. Empty: the time of arrival, for `influx` that of the line",

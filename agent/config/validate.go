@@ -13,6 +13,7 @@ import (
 	"github.com/skerry-edge/skerry/sensors"
 	"github.com/skerry-edge/skerry/sensors/decode"
 	"github.com/skerry-edge/skerry/sensors/mqtt"
+	"github.com/skerry-edge/skerry/sensors/serial"
 )
 
 // The bounds that this package's own sections have.
@@ -44,10 +45,22 @@ func (v *validator) reporter(section *element, key string, list *[]Fault) func(k
 		if below == "" {
 			full = key
 		}
-		if exact && hasFault(v.refused, at.pos, full) || !exact && v.incomplete {
+		if exact && (hasFault(v.refused, at.pos, full) || hasFault(v.refused, at.pos, withoutIndexes(full))) || !exact && v.incomplete {
 			return
 		}
 		*list = append(*list, faultAt(at.pos, full, what, hint))
+	}
+}
+
+// withoutIndexes returns "a.b" for "a[0].b": the decoder's faults do not count entries.
+func withoutIndexes(key string) string {
+	for {
+		before, rest, found := strings.Cut(key, "[")
+		_, after, closed := strings.Cut(rest, "]")
+		if !found || !closed {
+			return key
+		}
+		key = before + after
 	}
 }
 
@@ -151,6 +164,7 @@ func (v *validator) sources() {
 	for i, s := range v.cfg.Source.MQTT {
 		one := v.named("mqtt", i, s.Door.Name, s.Decode, s.Target)
 		s.Door.Validate(one.report)
+		s.Decode.Validate(one.report)
 		v.source(one, names)
 		v.door(one, s.Door, clients)
 		idleMQTT(one, s.Door)
@@ -159,9 +173,46 @@ func (v *validator) sources() {
 	for i, s := range v.cfg.Source.Serial {
 		one := v.named("serial", i, s.Port.Name, s.Decode, s.Target)
 		s.Port.Validate(one.report)
+		s.Decode.Validate(one.report)
 		v.source(one, names)
 		idleSerial(one, s.Port)
 		v.templates(one, nil)
+	}
+	for i, s := range v.cfg.Source.Modbus {
+		one := v.named("modbus", i, s.Bus.Name, decode.Config{}, s.Target)
+		s.Bus.Validate(s.Line.Device, one.report, one.warn, Nearest)
+		if s.Line.Device != "" {
+			s.Line.Validate(one.report)
+		}
+		v.source(one, names)
+		idleModbus(one, s)
+	}
+	v.lines()
+}
+
+// lines reports serial lines that two sources use.
+func (v *validator) lines() {
+	first := map[string]string{}
+	check := func(s namedSource, path string) {
+		if other, twice := first[path]; twice {
+			hint := "a line has one reader"
+			if s.kind == "modbus" {
+				hint = "the slaves of one bus are [[source.modbus.slave]] sections of one source"
+			}
+			s.report("device", fmt.Sprintf("source %q has opened it", other), hint)
+			return
+		}
+		first[path] = s.name
+	}
+	for i, s := range v.cfg.Source.Serial {
+		if s.Port.Device != "" {
+			check(v.named("serial", i, s.Port.Name, s.Decode, s.Target), serial.LineConfig{Device: s.Port.Device}.Path())
+		}
+	}
+	for i, s := range v.cfg.Source.Modbus {
+		if s.Line.Device != "" {
+			check(v.named("modbus", i, s.Bus.Name, decode.Config{}, s.Target), s.Line.Path())
+		}
 	}
 }
 
@@ -175,7 +226,6 @@ func (v *validator) named(kind string, i int, name string, d decode.Config, t Ta
 
 // source checks what holds for every source.
 func (v *validator) source(s namedSource, names map[string]pos) {
-	s.decode.Validate(s.report)
 	if first, twice := names[s.name]; twice && s.name != "" && first != s.at.pos {
 		s.report("name", "two sources are named "+quote(s.name),
 			fmt.Sprintf("the first stands at %s:%d; the name is a tag of every reading, so rename one", first.file, first.line))

@@ -159,7 +159,10 @@ func writeRejected(b *strings.Builder, s api.SourceStatus) {
 		fmt.Fprintf(b, "%s: rejected %s for %s", printable(s.Name), amount(s.Rejected[reason], "input", "inputs"), printable(string(reason)))
 		if i := slices.IndexFunc(s.Samples, func(sample api.Sample) bool { return sample.Reason == reason }); i >= 0 {
 			sample := s.Samples[i]
-			fmt.Fprintf(b, "; the latest at %s: %s\n    %s", localTime(sample.Time), printable(sample.What), printable(sample.Bytes))
+			fmt.Fprintf(b, "; the latest at %s: %s", localTime(sample.Time), printable(sample.What))
+			if sample.Bytes != "" { // what did not come has none
+				b.WriteString("\n    " + printable(sample.Bytes))
+			}
 		}
 		b.WriteByte('\n')
 	}

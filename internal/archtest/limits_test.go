@@ -19,7 +19,7 @@ const repository = "../.."
 func limited() []string {
 	return []string{
 		"agent", "agent/api", "agent/config", "crdt", "crdt/columns", "identity", "ingest", "sensors", "sensors/decode",
-		"sensors/mqtt", "sensors/serial", "store", "store/journal",
+		"sensors/modbus", "sensors/mqtt", "sensors/serial", "store", "store/journal",
 	}
 }
 
@@ -32,6 +32,7 @@ func noLimits() map[string]string {
 		"crdt/columns.maxLog":        "a code of the format",
 		"crdt/columns.maxTried":      "what the encoder looks for",
 		"sensors/decode.maxExponent": "keeps the sum of exponents in an int; the value's own range is checked",
+		"sensors.ReasonTimeout":      "a reason",
 		"store.maxTime":              "the last moment that an int64 can name",
 	}
 }

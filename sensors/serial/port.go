@@ -38,8 +38,11 @@ type port struct {
 	interrupted bool
 }
 
-// openPort opens the port at path, which may be a link, for this process alone. It never waits for a carrier.
-func openPort(path string, c Config) (*port, error) {
+// openPort opens the port at path, which may be a link, for reading by this process alone. It never waits for a carrier.
+func openPort(path string, c Config) (*port, error) { return openPortFor(path, c, os.O_RDONLY) }
+
+// openPortFor is openPort with the access that the second descriptor has.
+func openPortFor(path string, c Config, access int) (*port, error) {
 	target, err := filepath.EvalSymlinks(path) // both descriptors must be of one device
 	if err != nil {
 		return nil, err
@@ -52,7 +55,7 @@ func openPort(path string, c Config) (*port, error) {
 	if !ok || info.Mode()&os.ModeCharDevice == 0 {
 		return nil, fmt.Errorf("%s is %s: %w", path, kindOf(info.Mode()), errNotPort)
 	}
-	file, err := os.OpenFile(target, os.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	file, err := os.OpenFile(target, access|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
