@@ -60,6 +60,7 @@ func (c *brokerConn) slow(kind, qos byte, size int) (drop, open bool) {
 	if kind == packets.Publish {
 		messages = 1
 		if qos == 0 && c.broker.config.OverRate == overRateDrop && (r.messages.over(now, messages) || r.bytes.over(now, float64(size))) {
+			c.broker.messages.Add(1)
 			c.broker.rateDropped.Add(1)
 			return true, true
 		}

@@ -33,9 +33,19 @@ const (
 
 // BrokerTrouble is the latest of a kind of refusals. The zero value: there was none.
 type BrokerTrouble struct {
-	At   time.Time
-	Text string // holds no secret
-	Hint string
+	Since time.Time // the first after a time without any
+	At    time.Time // the latest
+	Text  string    // holds no secret
+	Hint  string
+}
+
+// next returns the trouble that comes after t, now.
+func (t BrokerTrouble) next(now time.Time, text, hint string) BrokerTrouble {
+	since := now
+	if t.Recent(now) {
+		since = t.Since
+	}
+	return BrokerTrouble{Since: since, At: now, Text: text, Hint: hint}
 }
 
 // Recent reports whether it counts as trouble at that time.
@@ -66,7 +76,7 @@ func (r *refusals) refuseConnection(log *slog.Logger, reason, who, what, hint st
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.connections[reason]++
-	r.connection = BrokerTrouble{At: time.Now(), Text: who + ": " + what, Hint: hint}
+	r.connection = r.connection.next(time.Now(), who+": "+what, hint)
 	r.logLocked(log, "connection refused", reason, who, what)
 }
 
@@ -80,7 +90,7 @@ func (r *refusals) deny(log *slog.Logger, what string, who *account, topic strin
 	if what == deniedSubscribe {
 		key = "read"
 	}
-	r.denial = BrokerTrouble{At: time.Now(), Text: text, Hint: "if it should, add the topic to " + key + " of a section [[mqtt.acl]] that is for it"}
+	r.denial = r.denial.next(time.Now(), text, "if it should, add the topic to "+key+" of a section [[mqtt.acl]] that is for it")
 	r.logLocked(log, "topic denied", what, who.client, text)
 }
 

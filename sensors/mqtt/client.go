@@ -63,8 +63,8 @@ type Client struct {
 	// Owned by Run.
 	address    string
 	secured    bool
-	subscribed bool     // the broker's session has all our topics
-	refused    []string // but these
+	subscribed bool            // the broker's session has all our topics
+	refused    []string        // but these
 	warned     map[string]bool // paths of files that everyone can read
 
 	receiver clientReceiver // owned by the callback of the one connection that there is
