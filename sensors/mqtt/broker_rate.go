@@ -30,13 +30,13 @@ func newRates(c *BrokerConfig) rates {
 
 func (r *rate) burst() float64 { return r.perSecond * rateWindow.Seconds() }
 
-// over reports whether something of that cost goes beyond the rate. What is first after a pause never does.
-func (r *rate) over(now time.Time, cost float64) bool {
+// over reports whether all of the rate is used. A message that comes before is taken whole, however large it is.
+func (r *rate) over(now time.Time) bool {
 	if r.perSecond == 0 {
 		return false
 	}
 	r.refill(now, r.perSecond)
-	return r.spent > 0 && r.spent+cost > r.burst()
+	return r.spent >= r.burst()
 }
 
 // pay spends cost, and returns for how long nothing more may come.
@@ -59,14 +59,15 @@ func (c *brokerConn) slow(kind, qos byte, size int) (drop, open bool) {
 	now, messages := time.Now(), 0.0
 	if kind == packets.Publish {
 		messages = 1
-		if qos == 0 && c.broker.config.OverRate == overRateDrop && (r.messages.over(now, messages) || r.bytes.over(now, float64(size))) {
-			c.broker.messages.Add(1)
-			c.broker.rateDropped.Add(1)
-			return true, true
-		}
+	}
+	droppable := kind == packets.Publish && qos == 0 && c.broker.config.OverRate == overRateDrop
+	if droppable && (r.messages.over(now) || r.bytes.over(now)) {
+		c.broker.messages.Add(1)
+		c.broker.rateDropped.Add(1)
+		return true, true
 	}
 	wait := max(r.messages.pay(now, messages), r.bytes.pay(now, float64(size)))
-	if wait == 0 {
+	if wait == 0 || droppable {
 		return false, true
 	}
 	c.broker.rateWaits.Add(1)

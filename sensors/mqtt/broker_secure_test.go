@@ -541,7 +541,7 @@ func TestBroker_dropsQoS0BeyondTheRateIfConfigured(t *testing.T) {
 func TestRate(t *testing.T) {
 	now := time.Unix(1000, 0)
 	r := rate{perSecond: 10}
-	if r.over(now, 100) || r.pay(now, 100) != 9*time.Second || !r.over(now, 1) {
+	if r.over(now) || r.pay(now, 100) != 9*time.Second || !r.over(now) {
 		t.Error("what is first goes through whole, and is paid for")
 	}
 	if got := r.pay(now.Add(9*time.Second), 1); got != 100*time.Millisecond {
@@ -551,7 +551,7 @@ func TestRate(t *testing.T) {
 		t.Errorf("wait %s after an hour", got)
 	}
 	free := rate{}
-	if free.over(now, 1e9) || free.pay(now, 1e9) != 0 {
+	if free.over(now) || free.pay(now, 1e9) != 0 {
 		t.Error("no rate is no limit")
 	}
 }

@@ -64,8 +64,11 @@ func (c *Client) connectFault(err error) *clientError {
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		f.what = "the other side closed the connection during the handshake"
 		f.hint = "is it an MQTT broker, " + c.tlsWord() + " on that port?"
+		if c.secured {
+			f.hint = "does the broker speak TLS on that port (usually 8883)? without TLS write tcp://"
+		}
 		if c.config.CertFile == "" && c.secured {
-			f.hint += " Or does it want a certificate (cert_file, key_file)?"
+			f.hint += "; or does it want a certificate (cert_file, key_file)?"
 		}
 	default:
 		c.otherFault(f)
