@@ -18,7 +18,7 @@ import (
 // secured starts a mosquitto that speaks TLS only, and returns a configuration that it takes.
 func secured(t *testing.T, s *security, pair certtest.Pair, users map[string]string, lines ...string) (*mosquittotest.Broker, SourceConfig) {
 	t.Helper()
-	lines = append(lines, "cafile "+s.ca.File, "certfile "+pair.CertFile, "keyfile "+pair.KeyFile)
+	lines = append(append(lines, deepQueues...), "cafile "+s.ca.File, "certfile "+pair.CertFile, "keyfile "+pair.KeyFile)
 	b := startMosquitto(t, mosquittotest.Config{Users: users, Lines: lines})
 	c := clientTestConfig("tls://" + b.Addr())
 	c.CAFile = s.ca.File
