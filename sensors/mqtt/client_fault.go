@@ -65,10 +65,7 @@ func (c *Client) connectFault(err error) *clientError {
 		f.what = "the other side closed the connection during the handshake"
 		f.hint = "is it an MQTT broker, " + c.tlsWord() + " on that port?"
 		if c.secured {
-			f.hint = "does the broker speak TLS on that port (usually 8883)? without TLS write tcp://"
-		}
-		if c.config.CertFile == "" && c.secured {
-			f.hint += "; or does it want a certificate (cert_file, key_file)?"
+			f.hint = "does the broker speak TLS on that port (usually 8883)? without TLS write tcp://; or does it want " + c.certHint()
 		}
 	default:
 		c.otherFault(f)
@@ -119,4 +116,12 @@ func storageFault(err error) *clientError {
 		doing: "store messages", what: err.Error(), storage: true, err: err,
 		hint: "nothing is acknowledged until the store works; the broker keeps the messages",
 	}
+}
+
+// certHint ends a hint about a broker that closes the connection, which one that wants another certificate may do without a word.
+func (c *Client) certHint() string {
+	if c.config.CertFile == "" {
+		return "a certificate (cert_file, key_file)?"
+	}
+	return "another certificate than that in cert_file?"
 }
