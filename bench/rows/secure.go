@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -39,11 +40,18 @@ func (b *Bench) secure(ctx context.Context) (err error) {
 		return err
 	}
 	plain.Addr, users.Addr = plainGateway.Addr, usersGateway.Addr
-	for _, g := range []*gateway.Gateway{plainGateway, usersGateway, tlsGateway} {
+	all := []*gateway.Gateway{plainGateway, usersGateway, tlsGateway}
+	var running []*gateway.Gateway
+	defer func() {
+		for _, g := range running {
+			err = errors.Join(err, g.Stop())
+		}
+	}()
+	for _, g := range all {
 		if err := g.Start(ctx, nil); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, g.Stop()) }()
+		running = append(running, g)
 	}
 	var rates [3][]float64
 	for range pick(b, 5, 1) {
@@ -69,11 +77,12 @@ func (b *Bench) secure(ctx context.Context) (err error) {
 
 // withUsers makes a gateway that asks for a password and has rules.
 func (b *Bench) withUsers(ctx context.Context, dir string, o *load.Options) (*gateway.Gateway, error) {
-	rules := "[[mqtt.acl]]\nusers = [\"bench\"]\nread = [\"bench/#\"]\nwrite = [\"bench/%c/#\", \"bench/+\"]\n"
+	var rules strings.Builder
+	rules.WriteString("[[mqtt.acl]]\nusers = [\"bench\"]\nread = [\"bench/#\"]\nwrite = [\"bench/%c/#\", \"bench/+\"]\n")
 	for i := range 19 {
-		rules += fmt.Sprintf("[[mqtt.acl]]\nusers = [\"*\"]\nread = [\"site/%d/#\"]\nwrite = [\"site/%d/%%u/#\"]\n", i, i)
+		fmt.Fprintf(&rules, "[[mqtt.acl]]\nusers = [\"*\"]\nread = [\"site/%d/#\"]\nwrite = [\"site/%d/%%u/#\"]\n", i, i)
 	}
-	g, err := gateway.New(ctx, b.Program, dir, rules)
+	g, err := gateway.New(ctx, b.Program, dir, rules.String())
 	if err != nil {
 		return nil, err
 	}

@@ -76,10 +76,10 @@ added, and the file is made if there is none; a running agent takes it within se
 
 // readPassword asks for a password at the terminal, twice and without echo, or reads the first line of what is no terminal.
 func readPassword(in io.Reader, out io.Writer, user string) ([]byte, error) {
-	if f, is := in.(*os.File); is && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is small
+	if f, is := in.(*os.File); is && term.IsTerminal(int(f.Fd())) {
 		ask := func(prompt string) ([]byte, error) {
 			_, _ = fmt.Fprint(out, prompt)
-			password, err := term.ReadPassword(int(f.Fd())) //nolint:gosec // likewise
+			password, err := term.ReadPassword(int(f.Fd()))
 			_, _ = fmt.Fprintln(out)
 			if err != nil {
 				return nil, fmt.Errorf("read password: %w", err)

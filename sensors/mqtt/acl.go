@@ -114,10 +114,7 @@ func parseACLPattern(text string) (aclPattern, error) {
 func aclParts(level string) []aclPart {
 	var parts []aclPart
 	for level != "" {
-		at := 0
-		for at < len(level) && !(level[at] == '%' && at+1 < len(level) && (level[at+1] == 'u' || level[at+1] == 'c')) {
-			at++
-		}
+		at := placeholder(level)
 		if at > 0 {
 			parts = append(parts, aclPart{text: level[:at]})
 		}
@@ -128,6 +125,16 @@ func aclParts(level string) []aclPart {
 		level = level[at+2:]
 	}
 	return parts
+}
+
+// placeholder returns where the first %u or %c begins, or the level's length.
+func placeholder(level string) int {
+	for i := range len(level) - 1 {
+		if level[i] == '%' && (level[i+1] == 'u' || level[i+1] == 'c') {
+			return i
+		}
+	}
+	return len(level)
 }
 
 // covers reports whether the pattern, for the client of that account, allows all topics that filter matches. A topic is a

@@ -128,7 +128,7 @@ func (c BrokerConfig) Warn(report func(key, what, hint string)) {
 	for _, l := range c.listeners() {
 		switch {
 		case isLocal(l.address):
-		case c.AllowAnonymous && !(l.tls && c.wantsCert()):
+		case c.AllowAnonymous && (!l.tls || !c.wantsCert()):
 			report("allow_anonymous", fmt.Sprintf("anyone who reaches %s %q may come in without a name or password", l.key, l.address),
 				"[[mqtt.acl]] with anonymous = true says what they may do; without it, everything")
 		case !l.tls:
@@ -142,7 +142,7 @@ func (c BrokerConfig) Warn(report func(key, what, hint string)) {
 func (c BrokerConfig) OpenTo() []string {
 	var all []string
 	for _, l := range c.listeners() {
-		if !isLocal(l.address) && c.AllowAnonymous && !(l.tls && c.wantsCert()) {
+		if !isLocal(l.address) && c.AllowAnonymous && (!l.tls || !c.wantsCert()) {
 			all = append(all, l.address)
 		}
 	}
@@ -167,7 +167,7 @@ func (c BrokerConfig) listeners() []listening {
 
 // open reports whether other machines reach the address and nobody there is asked who he is.
 func (c BrokerConfig) open(address string, tls bool) bool {
-	return !isLocal(address) && c.UsersFile == "" && !(tls && c.wantsCert())
+	return !isLocal(address) && c.UsersFile == "" && (!tls || !c.wantsCert())
 }
 
 // wantsCert reports whether nobody gets in over TLS without a certificate.

@@ -289,7 +289,7 @@ func TestBroker_clientCertificates(t *testing.T) {
 	}
 	_ = plain.Close()
 	old := s.config(t, &s.client)
-	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 //nolint:gosec // it is to be refused
+	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	if err := f.dialTLS(t.Context(), old); err == nil {
 		t.Error("TLS 1.1 was let in")
 	}

@@ -107,11 +107,11 @@ func TestClient_tlsByOtherNames(t *testing.T) {
 	byName := c
 	byName.ServerName = "broker.example.org"
 	startClient(t, byName, newClientSink(t), nil).waitConnected(t)
-	any := c
-	any.CAFile, any.InsecureSkipVerify = "", true
-	startClient(t, any, newClientSink(t), nil).waitConnected(t)
+	careless := c
+	careless.CAFile, careless.InsecureSkipVerify = "", true
+	startClient(t, careless, newClientSink(t), nil).waitConnected(t)
 	var warned []string
-	any.Warn(func(key, _, _ string) { warned = append(warned, key) })
+	careless.Warn(func(key, _, _ string) { warned = append(warned, key) })
 	if fmt.Sprint(warned) != "[insecure_skip_verify]" {
 		t.Errorf("warned of %v", warned)
 	}

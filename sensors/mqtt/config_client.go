@@ -102,8 +102,11 @@ func (c SourceConfig) validateTLS(report func(key, what, hint string)) {
 			key string
 			set bool
 		}{
-			{"ca_file", c.CAFile != ""}, {"cert_file", c.CertFile != ""}, {"key_file", c.KeyFile != ""},
-			{"server_name", c.ServerName != ""}, {"insecure_skip_verify", c.InsecureSkipVerify},
+			{"ca_file", c.CAFile != ""},
+			{"cert_file", c.CertFile != ""},
+			{"key_file", c.KeyFile != ""},
+			{"server_name", c.ServerName != ""},
+			{"insecure_skip_verify", c.InsecureSkipVerify},
 		} {
 			if f.set {
 				report(f.key, "means nothing without TLS", hint)
