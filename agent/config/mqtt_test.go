@@ -10,7 +10,7 @@ users = ["ann"]
 read = ["a/#/b"]
 [[mqtt.acl]]
 write = ["x"]
-wriet = ["y"]
+writes = ["y"]
 [[source.mqtt]]
 name = "m"
 broker = "tls://h"
@@ -29,7 +29,7 @@ name = "c"
 	wantLines(t, faults,
 		`a.toml:5: mqtt.acl.read: topic "a/#/b": # must be the last level`,
 		`a.toml:6: mqtt.acl.users: is empty: the rule is for nobody; name them: users = ["meter-1"]; all: users = ["*"]; those without a name: anonymous = true`,
-		`a.toml:8: mqtt.acl.wriet: unknown key; did you mean write?`,
+		`a.toml:8: mqtt.acl.writes: unknown key; did you mean write?`,
 		`a.toml:9: source.mqtt.cert_file: is missing: key_file needs the key's certificate`)
 	wantLines(t, warnings,
 		`a.toml:4: mqtt.acl.users: no client has a name; set users_file or cert_user in [mqtt.broker]; for clients without a name: anonymous = true`,
