@@ -7,7 +7,7 @@ SHELL := /bin/bash
 export CGO_ENABLED ?= 0
 
 # What the tests need beside Go: the one list of apt packages.
-APT_PACKAGES := mosquitto gcc libc6-dev
+APT_PACKAGES := mosquitto mosquitto-clients gcc libc6-dev
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)

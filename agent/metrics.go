@@ -74,16 +74,5 @@ func (m agentMetrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge("source_connected", "Whether the source is connected.", connected, "source", src.Name)
 	}
-	if m.a.broker != nil {
-		b := m.a.broker.Status()
-		gauge("broker_clients", "Clients connected to the broker inside.", uint64(max(b.Clients, 0)))
-		count("broker_messages_total", "PUBLISH packets received.", b.Messages)
-		count("broker_acked_messages_total", "Messages acknowledged after the sync.", b.Acked)
-		count("broker_passed_messages_total", "Messages of topics that no source takes.", b.Passed)
-		count("broker_refused_messages_total", "Messages to topics that only the broker may publish to.", b.Refused)
-		count("broker_dropped_messages_total", "Messages that a subscriber missed because too many waited for it.", b.Dropped)
-		count("broker_unpassed_messages_total", "Messages that subscribers missed because too many waited for a commit.", b.Unpassed)
-		count("broker_unretained_messages_total", "Messages that were not retained because too many are.", b.Unretained)
-		count("broker_forgotten_sessions_total", "Sessions forgotten to make room.", b.Forgotten)
-	}
+	m.a.mqttMetrics(count, gauge)
 }

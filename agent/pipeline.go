@@ -75,9 +75,9 @@ func (l *line) build() error {
 			return err
 		}
 	}
-	if l.cfg.MQTT.Broker.Listen != "" {
+	if l.cfg.MQTT.Broker.On() {
 		l.broker = mqtt.NewBroker(l.cfg.MQTT.Broker, l.routes, l.doors, l.clock,
-			mqtt.BrokerOptions{PassQoS0AtOnce: cfg.Hold, Log: l.log.With("part", "broker")})
+			mqtt.BrokerOptions{PassQoS0AtOnce: cfg.Hold, ACL: l.cfg.MQTT.ACL, Log: l.log.With("part", "broker")})
 	}
 	return nil
 }

@@ -72,14 +72,6 @@ func (a *Agent) sourceStatus() []sensors.SourceStatus {
 	return out
 }
 
-func (a *Agent) brokerStatus() *api.Broker {
-	if a.broker == nil {
-		return nil
-	}
-	b := a.broker.Status()
-	return &api.Broker{Listen: b.Listen, Clients: b.Clients, Messages: b.Messages, Acked: b.Acked, Passed: b.Passed}
-}
-
 func (a *Agent) ingestStatus() api.Ingest {
 	s := a.pipeline.Stats()
 	return api.Ingest{
@@ -184,6 +176,7 @@ func (a *Agent) troubles(s *api.Status) []api.Health {
 			add("queue_"+q.Name, fmt.Sprintf("%d batches were dropped by a full queue and counted as lost", q.Dropped), "see the sources' rates and the disk's speed").Since = a.health.droppedSince()
 		}
 	}
+	a.mqttTroubles(add)
 	for _, src := range s.Parts.Sources {
 		if src.State == "retrying" {
 			add("source_"+src.Name, fmt.Sprintf("source %s: %s", src.Name, src.Text), src.Hint).Since = src.Since

@@ -68,7 +68,7 @@ func TestSample_uncommentedLoads(t *testing.T) {
 			t.Errorf("warning %v, want those of files, which are not there, and of the profile", w)
 		}
 	}
-	if settings < 40 || cfg.SourceCount() != 6 || len(cfg.Collections) != 1 || absent != 1 || cfg.MQTT.Broker.Listen == "" {
+	if settings < 40 || cfg.SourceCount() != 6 || len(cfg.Collections) != 1 || absent != 6 || cfg.MQTT.Broker.Listen == "" {
 		t.Errorf("%d settings, %d sources, %d collections, %d files that are not there", settings, cfg.SourceCount(), len(cfg.Collections), absent)
 	}
 }

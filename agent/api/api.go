@@ -122,6 +122,12 @@ type Broker struct {
 	Messages uint64 `json:"messages"` // PUBLISH packets received
 	Acked    uint64 `json:"acked"`    // PUBACK and PUBREC sent after fsync
 	Passed   uint64 `json:"passed"`   // messages of topics that no source takes
+
+	TLSListen   string            `json:"tls_listen,omitempty"`
+	Refused     map[string]uint64 `json:"refused_connections,omitempty"` // by reason
+	Denied      map[string]uint64 `json:"denied,omitempty"`              // "publish", "subscribe": what the rules did not allow
+	RateWaits   uint64            `json:"rate_waits,omitempty"`          // packets after which a client beyond its rate was not read
+	RateDropped uint64            `json:"rate_dropped,omitempty"`        // messages of QoS 0 beyond their client's rate
 }
 
 // Ingest is the pipeline. Sums are exact: Decoded = Stored + Filtered + Lost + Refused + what is under way.

@@ -59,9 +59,10 @@ type API struct {
 	Listen string `toml:"listen"` // ""
 }
 
-// MQTT holds the section [mqtt.broker].
+// MQTT holds the sections [mqtt.broker] and [[mqtt.acl]].
 type MQTT struct {
 	Broker mqtt.BrokerConfig `toml:"broker"`
+	ACL    []mqtt.ACLRule    `toml:"acl"`
 }
 
 // Sources holds the sections [[source.…]].

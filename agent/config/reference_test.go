@@ -147,6 +147,7 @@ func referenceAccepts(t *testing.T, key, value string) bool {
 	texts := map[string]string{
 		"store.":                        "[store]\n",
 		"mqtt.broker.":                  "[mqtt.broker]\n",
+		"mqtt.acl.":                     "[[mqtt.acl]]\n",
 		"collection.":                   "[[collection]]\nname = 'c'\n",
 		"source.mqtt.":                  "[[source.mqtt]]\nname = 's'\nbroker = 'tcp://h'\ntopics = ['t']\nformat = 'json'\ncollection = 'c'\n",
 		"source.serial.":                "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n",

@@ -95,7 +95,7 @@ func (v *validator) validate() {
 	}
 	c.Store.Validate(v.section("store"))
 	v.idleStore()
-	c.MQTT.Broker.Validate(v.section("mqtt.broker"))
+	v.mqtt()
 	for i, collection := range c.Collections {
 		collection.Validate(v.reporter(v.entry("collection", i), "collection", &v.faults))
 	}
@@ -259,7 +259,7 @@ func (v *validator) target(s namedSource) {
 
 // door checks an MQTT source against the broker, the disk and the other sources.
 func (v *validator) door(s namedSource, door mqtt.SourceConfig, clients map[string]string) {
-	if door.Broker == mqtt.BrokerInside && v.cfg.MQTT.Broker.Listen == "" && !v.incomplete {
+	if door.Broker == mqtt.BrokerInside && !v.cfg.MQTT.Broker.On() && !v.incomplete {
 		s.report("broker", "the broker inside is off", `turn it on: [mqtt.broker] with listen = "127.0.0.1:1883"`)
 	}
 	if other, twice := clients[door.Broker+" "+door.ClientID]; twice && door.ClientID != "" {
@@ -271,7 +271,11 @@ func (v *validator) door(s namedSource, door mqtt.SourceConfig, clients map[stri
 		s.warn("topics", "what + and # stand for is lost: no template uses it",
 			`name the level, as in "site/{site}/temp", or use {topic} or {topic.2} in series or tags`)
 	}
-	v.secretFile(s, "password_file", door.PasswordFile)
+	door.Warn(s.warn)
+	v.secretFile(s.warn, "password_file", door.PasswordFile)
+	v.secretFile(s.warn, "key_file", door.KeyFile)
+	v.presentFile(s.warn, "ca_file", door.CAFile)
+	v.presentFile(s.warn, "cert_file", door.CertFile)
 }
 
 // templates checks what the decoder can only check together with the topics. It waits until the rest is right.
@@ -313,20 +317,6 @@ func leaves(err error) []error {
 			return leaves(inner)
 		}
 		return []error{err}
-	}
-}
-
-// secretFile warns of a file with a secret that is not there or that everyone may read.
-func (v *validator) secretFile(s namedSource, key, path string) {
-	if path == "" {
-		return
-	}
-	info, err := v.stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		s.warn(key, "there is no file "+path, "")
-	case err == nil && info.Mode().Perm()&0o004 != 0:
-		s.warn(key, "everyone on this machine can read "+path, "chmod 600 "+path)
 	}
 }
 

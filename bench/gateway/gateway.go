@@ -195,3 +195,15 @@ func (g *Gateway) Status(ctx context.Context) (api.Status, error) {
 	status, err := client.Status(ctx)
 	return status, errors.Join(err, client.Close())
 }
+
+// DropIn puts more configuration over what New wrote.
+func (g *Gateway) DropIn(name, text string) error {
+	path := filepath.Join(g.Dir, "skerry.d", name+".toml")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("configure gateway: %w", err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("configure gateway: %w", err)
+	}
+	return nil
+}

@@ -3,6 +3,7 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"slices"
 	"sync"
@@ -19,6 +20,10 @@ type Options struct {
 	Window  int           // messages in flight of each client
 	Warm    time.Duration // before what is measured
 	For     time.Duration // what is measured
+
+	TLS      *tls.Config // nil = without
+	Username string
+	Password string
 }
 
 // Result is what a load came to.
@@ -46,6 +51,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		p := &publisher{message: NewMessage(uint64(i)), topic: fmt.Sprintf("bench/c%d", i)}
 		client, err := mqtttest.Dial(ctx, mqtttest.Options{
 			Addr: o.Addr, ClientID: fmt.Sprintf("bench-%d", i), Window: o.Window, OnAck: p.acked,
+			TLS: o.TLS, Username: o.Username, Password: o.Password,
 		})
 		if err != nil {
 			return Result{}, err

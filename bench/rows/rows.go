@@ -36,6 +36,7 @@ type Group struct {
 func Groups() []Group {
 	return []Group{
 		{"qos1", (*Bench).qos1},
+		{"secure", (*Bench).secure},
 		{"client", (*Bench).client},
 		{"ingest", (*Bench).ingest},
 		{"decode", (*Bench).decode},

@@ -62,6 +62,7 @@ Start with:
 		newTailCmd(p),
 		newVerifyCmd(p),
 		newExportCmd(p),
+		newMQTTCmd(),
 		newRunCmd(p),
 		newDemoCmd(),
 		newCompletionCmd(),

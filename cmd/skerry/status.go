@@ -89,8 +89,7 @@ func statusFacts(s api.Status, now time.Time) [][2]string {
 			amount(s.Parts.Store.Readings, "reading", "readings"), sizeText(s.Parts.Store.Journal))},
 	)
 	if broker := s.Parts.Broker; broker != nil {
-		facts = append(facts, [2]string{"broker", fmt.Sprintf("%s, %s, %s received, %s acknowledged, %s passed on", printable(broker.Listen),
-			amount(uint64(max(broker.Clients, 0)), "client", "clients"), amount(broker.Messages, "message", "messages"), countText(broker.Acked), countText(broker.Passed))})
+		facts = append(facts, brokerFacts(broker)...)
 	}
 	return facts
 }

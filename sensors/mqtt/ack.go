@@ -23,6 +23,7 @@ type inbound struct {
 	mask      uint32 // the routes that journalled it: see routeBit
 	id        uint16
 	qos       byte
+	reason    byte // of its answer, in MQTT 5; 0 = success
 }
 
 // settledBit is set in the mask of a message of which all routes journalled what they wanted.
@@ -150,7 +151,7 @@ func (m *inbound) finish(n int, mask uint32, err error) {
 
 // recordLocked tells the session what became of m.
 func (c *brokerConn) recordLocked(m *inbound) {
-	if m.qos == 0 || c.session == nil {
+	if m.qos == 0 || c.session == nil || m.reason != 0 {
 		return
 	}
 	if m.qos == 2 {
@@ -176,7 +177,11 @@ func (c *brokerConn) advanceLocked() {
 		}
 		c.queue.pop()
 		if m.qos > 0 && m.err == nil && !c.closed {
-			c.out = appendAck(c.out, headOfAck(m.qos), m.id)
+			if m.reason == 0 {
+				c.out = appendAck(c.out, headOfAck(m.qos), m.id)
+			} else {
+				c.out = appendAck(c.out, headOfAck(m.qos), m.id, m.reason)
+			}
 			acked++
 		}
 		if m.packet == nil || m.err != nil {
@@ -193,7 +198,7 @@ func (c *brokerConn) advanceLocked() {
 
 // releaseLocked gives a message's place to a later one.
 func (c *brokerConn) releaseLocked(m *inbound) {
-	m.packet, m.err, m.followers, m.mask = nil, nil, nil, 0
+	m.packet, m.err, m.followers, m.mask, m.reason = nil, nil, nil, 0, 0
 	c.inflight--
 	c.free = append(c.free, m)
 	c.wakeWaiting()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -39,23 +40,8 @@ type BrokerOptions struct {
 	// PassQoS0AtOnce passes QoS 0 messages on to subscribers on arrival, not after their commit, which may be
 	// seconds away when durability is "interval".
 	PassQoS0AtOnce bool
+	ACL            []ACLRule // valid
 	Log            *slog.Logger
-}
-
-// BrokerStatus is what a broker says of itself. Counters are since the start.
-type BrokerStatus struct {
-	Listen     string `json:"listen"`     // the address with the real port; empty before Listen
-	Clients    int64  `json:"clients"`    // connected
-	Sessions   int64  `json:"sessions"`   // kept, connected or not
-	Messages   uint64 `json:"messages"`   // received; each repeat counts
-	Acked      uint64 `json:"acked"`      // PUBACK and PUBREC sent, repeats not counted
-	Passed     uint64 `json:"passed"`     // messages that no source takes
-	Refused    uint64 `json:"refused"`    // messages to topics of the server
-	Dropped    uint64 `json:"dropped"`    // messages that a subscriber did not get because its queue was full
-	Unpassed   uint64 `json:"unpassed"`   // messages that no subscriber got because too many waited for a commit
-	Retained   int64  `json:"retained"`   // messages that are retained
-	Unretained uint64 `json:"unretained"` // messages that could not be
-	Forgotten  uint64 `json:"forgotten"`  // sessions forgotten to make room
 }
 
 // ListenError says that the broker's address cannot be taken.
@@ -112,13 +98,25 @@ type Broker struct {
 	pace       pace
 	ahead      ahead
 
+	rateWaits   atomic.Uint64
+	rateDropped atomic.Uint64
+	secrets     *secrets
+	acl         *acl     // nil: everything is allowed
+	connects    *budgets // nil: without limit
+	handshakes  chan struct{}
+	refusals    *refusals
+
 	switching sync.RWMutex // held while a client's connection is replaced; taken before all others
 	willing   sync.Mutex   // guards estate, as a reader would
 	estate    *brokerConn  // publishes wills; is connected to nothing
 
-	mu       sync.Mutex // guards what follows
-	listener net.Listener
+	mu       sync.Mutex           // guards what follows
+	listener net.Listener         // nil: it has none
+	secured  net.Listener         // likewise; for TLS
+	open     int64                // connections, those in a handshake too
+	waiting  map[netip.Addr]int64 // of them, by address: without CONNECT
 	conns    map[*brokerConn]struct{}
+	claims   map[string]claim          // by client id
 	sessions map[string]*brokerSession // by client id
 	wills    map[string]delayedWill    // by client id
 }
@@ -130,6 +128,8 @@ func NewBroker(
 	b := &Broker{
 		config: c, routes: routes, sink: sink, clock: clock, options: opts, log: opts.Log,
 		fanout:   newFanout(),
+		refusals: newRefusals(), handshakes: make(chan struct{}, maxHandshakes),
+		waiting: make(map[netip.Addr]int64), claims: make(map[string]claim),
 		conns:    make(map[*brokerConn]struct{}),
 		sessions: make(map[string]*brokerSession),
 		wills:    make(map[string]delayedWill),
@@ -151,64 +151,81 @@ func NewBroker(
 		SysTopicResendInterval:   sysTopics,
 	})
 	b.epoch.Store(1)
+	b.secrets = newSecrets(&b.config)
+	if c.ConnectRate > 0 {
+		b.connects = newBudgets(float64(c.ConnectRate), float64(c.ConnectRate+c.MaxClients))
+	}
 	b.estate = newBrokerConn(b, nil)
 	b.estate.closed = true
+	b.estate.account.Store(&account{free: true}) // wills were checked at CONNECT
 	return b
 }
 
-// Listen takes the address. If that fails the error is a *ListenError.
+// Listen reads the files and takes the addresses. If that fails the error is a *FileError or a *ListenError.
 func (b *Broker) Listen(ctx context.Context) error {
 	if err := b.server.AddHook(&brokerHook{broker: b}, nil); err != nil {
 		return fmt.Errorf("prepare broker: %w", err)
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.config.Listen)
+	rules, err := newACL(b.options.ACL)
 	if err != nil {
-		return &ListenError{Addr: b.config.Listen, Err: err}
+		return fmt.Errorf("prepare broker: %w", err)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.listener = listener
+	b.acl = rules
+	if _, err := b.secrets.load(); err != nil {
+		return err
+	}
+	b.warnOfFiles(ctx)
+	for _, l := range b.config.listeners() {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.address)
+		if err != nil {
+			return errors.Join(&ListenError{Addr: l.address, Err: err}, b.Close())
+		}
+		b.mu.Lock()
+		if l.tls {
+			b.secured = listener
+		} else {
+			b.listener = listener
+		}
+		b.mu.Unlock()
+	}
 	return nil
 }
 
-// Close gives the address back, which Run does itself. It is for a broker that listens and will not run.
+// Close gives the addresses back, which Run does itself. It is for a broker that listens and will not run.
 func (b *Broker) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.listener == nil {
-		return nil
+	var errs []error
+	for _, l := range []net.Listener{b.listener, b.secured} {
+		if l == nil {
+			continue
+		}
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, fmt.Errorf("close broker: %w", err))
+		}
 	}
-	if err := b.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("close broker: %w", err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// Addr returns the address with the real port, or nil before Listen.
+// Addr returns the address with the real port, or nil when there is none and before Listen.
 func (b *Broker) Addr() net.Addr {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.listener == nil {
-		return nil
-	}
-	return b.listener.Addr()
+	return addrOf(b.listener)
 }
 
-// Status returns what the broker says of itself.
-func (b *Broker) Status() BrokerStatus {
-	info := b.server.Info
-	s := BrokerStatus{
-		Clients:  atomic.LoadInt64(&info.ClientsConnected),
-		Sessions: int64(b.server.Clients.Len()),
-		Messages: b.messages.Load(), Acked: b.acked.Load(), Passed: b.passed.Load(), Refused: b.refused.Load(),
-		Dropped:  uint64(max(0, atomic.LoadInt64(&info.MessagesDropped)+atomic.LoadInt64(&info.InflightDropped))),
-		Unpassed: b.unpassed.Load(), Retained: atomic.LoadInt64(&info.Retained),
-		Unretained: b.unretained.Load(), Forgotten: b.forgotten.Load(),
+// TLSAddr is Addr of the listener for TLS.
+func (b *Broker) TLSAddr() net.Addr {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return addrOf(b.secured)
+}
+
+func addrOf(l net.Listener) net.Addr {
+	if l == nil {
+		return nil
 	}
-	if addr := b.Addr(); addr != nil {
-		s.Listen = addr.String()
-	}
-	return s
+	return l.Addr()
 }
 
 // complain logs trouble that comes with every message, but not for every message.

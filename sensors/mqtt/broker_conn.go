@@ -53,23 +53,32 @@ type brokerConn struct {
 	idle    time.Duration // silence after which the client is gone; 0 = never
 	sendMax int           // the client's Receive Maximum; 0 = none
 
+	// Constant once the connection is served.
+	place    *admission // nil: it has none, as it is connected to nothing
+	certUser string     // who the client is by its certificate; empty: by its password, or nobody
+
+	account atomic.Pointer[account] // nil until the client has said who it is
+
 	// Owned by the goroutine that reads.
-	in           []byte // in[start:end] was received and is not handled yet
-	start        int
-	end          int
-	pass         int // bytes of a packet that go to the server unchanged
-	grow         bool
-	refreshed    time.Time
-	topics       topicCache
-	intake       intake
-	hash         xxhash.Digest
-	shadow       *mochi.Client // publishes in the client's name; nil until needed
-	retainedFrom uint64        // encoded when the latest SUBSCRIBE came
-	retainedSent uint64        // messages queued because of it
-	will         *packets.Packet
-	willDelay    time.Duration
-	resumed      bool // the session is older than the connection
-	switching    bool // holds Broker.switching
+	in            []byte // in[start:end] was received and is not handled yet
+	start         int
+	end           int
+	pass          int // bytes of a packet that go to the server unchanged
+	grow          bool
+	refreshed     time.Time
+	topics        topicCache
+	intake        intake
+	hash          xxhash.Digest
+	shadow        *mochi.Client // publishes in the client's name; nil until needed
+	retainedFrom  uint64        // encoded when the latest SUBSCRIBE came
+	retainedSent  uint64        // messages queued because of it
+	will          *packets.Packet
+	willDelay     time.Duration
+	resumed       bool // the session is older than the connection
+	switching     bool // holds Broker.switching
+	rates         rates
+	claimed       string // client id: see claim
+	deniedFilters []int  // of the latest SUBSCRIBE, by position
 
 	pacing   pacing
 	ahead    aheadOf // guarded by Broker.ahead
@@ -92,7 +101,7 @@ type brokerConn struct {
 }
 
 func newBrokerConn(b *Broker, network net.Conn) *brokerConn {
-	c := &brokerConn{net: network, broker: b, life: newLifetime()}
+	c := &brokerConn{net: network, broker: b, life: newLifetime(), rates: newRates(&b.config)}
 	c.pacing.freed = make(chan struct{}, 1)
 	c.more.L, c.room.L = &c.mu, &c.mu
 	return c
@@ -268,6 +277,7 @@ func (c *brokerConn) drain() {
 	defer c.mu.Unlock()
 	if !c.closed {
 		_ = c.net.SetReadDeadline(time.Unix(1, 0))
+		c.wakeWaiting()
 	}
 }
 

@@ -32,7 +32,7 @@ func FuzzPublish(f *testing.F) {
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
-			fixture.broker.serve(far)
+			fixture.broker.serve(far, nil, "")
 		}()
 		go func() { // whatever it answers
 			buf := make([]byte, 4096)
@@ -76,6 +76,7 @@ func FuzzParsePublish(f *testing.F) {
 	b := NewBroker(DefaultBrokerConfig(), nil, nil, clockForTest, BrokerOptions{})
 	f.Fuzz(func(t *testing.T, version, first byte, body []byte) {
 		c := newBrokerConn(b, nil)
+		c.account.Store(&account{free: true})
 		c.version = version
 		p, err := c.parsePublish(first&0x0f|0x30, body)
 		if err != nil {

@@ -53,10 +53,10 @@ func (h *brokerHook) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 	return h.broker.welcome(c, cl, &pk)
 }
 
-// OnConnectAuthenticate lets everybody in: see BrokerConfig.AllowAnonymous.
+// OnConnectAuthenticate lets in whom OnConnect did.
 func (h *brokerHook) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
 
-// OnACLCheck allows everything to those who were let in. It is called before a message is queued for a subscriber, who
+// OnACLCheck allows everything: what the rules do not allow ends in OnSubscribe and in publish. It is called before a message is queued for a subscriber, who
 // does not get it when too much waits already.
 func (h *brokerHook) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
 	c, ok := connOf(cl)
@@ -110,6 +110,7 @@ func (h *brokerHook) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 		return
 	}
 	c.establishedNow()
+	c.place.welcomed()
 	h.broker.epoch.Add(1) // it may have subscriptions from before
 	h.broker.comeBack(cl.ID, c.resumed)
 }
@@ -157,6 +158,9 @@ func (h *brokerHook) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets
 		pk.Properties.MaximumPacketSize = uint32(min(h.broker.config.MaxPacket, math.MaxInt32)) //nolint:gosec // positive: validated
 		c.connected()
 	case packets.Disconnect: // of a connection that another one takes over
+	case packets.Suback:
+		c.tellDenied(&pk)
+		c.awaitRoom()
 	case packets.Publish:
 		c.awaitSend(pk.FixedHeader.Qos, pk.FixedHeader.Dup)
 		if pk.FixedHeader.Qos == 0 {
@@ -177,9 +181,11 @@ func (h *brokerHook) OnPublish(_ *mochi.Client, pk packets.Packet) (packets.Pack
 
 // OnSubscribe makes filters invalid that the client may not have. The server answers accordingly.
 func (h *brokerHook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
-	if c, ok := connOf(cl); ok {
+	c, ok := connOf(cl)
+	if ok {
 		c.occupy()
 		c.beginRetained()
+		c.denyFilters(&pk)
 	}
 	have, all := cl.State.Subscriptions.Len(), atomic.LoadInt64(&h.broker.server.Info.Subscriptions)
 	for i := range pk.Filters {
@@ -188,6 +194,32 @@ func (h *brokerHook) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Pa
 		}
 	}
 	return pk
+}
+
+// denyFilters makes the filters of a SUBSCRIBE invalid that the rules do not allow.
+func (c *brokerConn) denyFilters(pk *packets.Packet) {
+	c.deniedFilters = c.deniedFilters[:0]
+	who := c.account.Load()
+	for i := range pk.Filters {
+		if filter := pk.Filters[i].Filter; filter != "" && !who.mayRead(filter) {
+			c.broker.refusals.deny(c.broker.log, deniedSubscribe, who, filter)
+			c.deniedFilters = append(c.deniedFilters, i)
+			pk.Filters[i].Filter = ""
+		}
+	}
+}
+
+// tellDenied puts the reason into the answer to that SUBSCRIBE. Before MQTT 5 there is one code for all reasons, which the
+// server has set.
+func (c *brokerConn) tellDenied(pk *packets.Packet) {
+	if c.version < 5 {
+		return
+	}
+	for _, i := range c.deniedFilters {
+		if i < len(pk.ReasonCodes) {
+			pk.ReasonCodes[i] = packets.ErrNotAuthorized.Code
+		}
+	}
 }
 
 // OnSubscribed is called before the client is told.

@@ -33,7 +33,7 @@ func (f *fixture) pipe(tb testing.TB) (*rawClient, *countingConn) {
 	near, far := net.Pipe()
 	counted := &countingConn{Conn: far}
 	var group sync.WaitGroup
-	group.Go(func() { f.broker.serve(counted) })
+	group.Go(func() { f.broker.serve(counted, nil, "") })
 	tb.Cleanup(func() {
 		_ = near.Close()
 		group.Wait()

@@ -45,6 +45,10 @@ func (c *brokerConn) publish(first byte, body []byte) error {
 	if !c.admit() {
 		return errClosed
 	}
+	if p.topic.denied {
+		c.deny(p)
+		return nil
+	}
 	if len(p.topic.routes) == 0 {
 		c.passOn(p)
 		return nil
@@ -93,7 +97,7 @@ func (c *brokerConn) parsePublish(first byte, body []byte) (*publication, error)
 	}
 	p.payload = rest
 	var err error
-	p.topic, err = c.topics.find(name, c.broker)
+	p.topic, err = c.topics.find(name, c.broker, c.account.Load())
 	return p, err
 }
 
@@ -131,6 +135,9 @@ func (c *brokerConn) publishOnce(p *publication) {
 	case p.topic.refused:
 		b.refused.Add(1)
 		return
+	case p.topic.denied:
+		b.refusals.deny(b.log, deniedPublish, c.account.Load(), p.topic.name)
+		return
 	case len(p.topic.routes) == 0:
 		b.passed.Add(1)
 		c.deliver(c.packet(p))
@@ -164,6 +171,23 @@ func (c *brokerConn) passOn(p *publication) {
 		c.deliver(c.packet(p))
 	}
 	c.begin(p, nil, 1).skip()
+}
+
+// deny handles a message of QoS 1 or 2 that the rules do not allow: it goes nowhere, and is answered in its turn. A client of MQTT
+// 5 is told so. Before, there is no answer that says so, and one that got none would send the message again for ever: it is
+// acknowledged, and counted [MQTT-3.3.5-2]. The caller has admitted it.
+func (c *brokerConn) deny(p *publication) {
+	c.broker.refusals.deny(c.broker.log, deniedPublish, c.account.Load(), p.topic.name)
+	if c.version < 5 {
+		if p.qos == 2 {
+			c.session.receive(p.id)
+		}
+		c.begin(p, nil, 1).skip()
+		return
+	}
+	m := c.begin(p, nil, 1)
+	m.reason = packets.ErrNotAuthorized.Code // at QoS 2 there is no exchange then
+	m.skip()
 }
 
 // take handles a message of QoS 1 or 2 that sources take. The caller has admitted it.

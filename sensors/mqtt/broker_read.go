@@ -56,6 +56,9 @@ func (c *brokerConn) next() error {
 	first := c.in[c.start]
 	kind := first >> 4
 	if c.session == nil || kind != packets.Publish && kind != packets.Pubrel {
+		if _, open := c.slow(kind, 0, head+rest); !open {
+			return errClosed
+		}
 		c.pass = head + rest
 		return nil
 	}
@@ -66,7 +69,13 @@ func (c *brokerConn) next() error {
 	}
 	body := c.in[c.start+head : c.start+head+rest]
 	c.start += head + rest
-	if kind == packets.Pubrel {
+	drop, open := c.slow(kind, first>>1&3, head+rest)
+	switch {
+	case !open:
+		return errClosed
+	case drop:
+		return nil
+	case kind == packets.Pubrel:
 		return c.pubrel(first, body)
 	}
 	return c.publish(first, body)

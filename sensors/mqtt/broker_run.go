@@ -19,22 +19,27 @@ const (
 // clients, and returns nil. Callbacks of the sink may come later still: they do nothing.
 func (b *Broker) Run(ctx context.Context) error {
 	b.mu.Lock()
-	listener := b.listener
+	plain, secured := b.listener, b.secured
 	b.mu.Unlock()
-	if listener == nil {
+	if plain == nil && secured == nil {
 		return errors.New("run broker: it does not listen")
 	}
 	if err := b.server.Serve(); err != nil {
 		return fmt.Errorf("run broker: %w", err)
 	}
-	b.log.InfoContext(ctx, "broker listens", "address", listener.Addr().String())
 	b.tell("connected")
 	var passing, accepting, clients sync.WaitGroup
 	passing.Go(func() { b.fanout.run(b) })
-	accepting.Go(func() { b.accept(ctx, listener, &clients) })
+	for _, listener := range []net.Listener{plain, secured} {
+		if listener == nil {
+			continue
+		}
+		b.log.InfoContext(ctx, "broker listens", "address", listener.Addr().String(), "tls", listener == secured)
+		accepting.Go(func() { b.accept(ctx, listener, listener == secured, &clients) })
+	}
 	b.tick(ctx)
 	b.stopping.Store(true)
-	_ = listener.Close()
+	err := b.Close()
 	accepting.Wait()
 	b.closeClients(&clients)
 	b.fanout.end()
@@ -43,7 +48,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.server.Close(); err != nil {
 		return fmt.Errorf("stop broker: %w", err)
 	}
-	return nil
+	return err
 }
 
 func (b *Broker) tell(state string) {
@@ -57,23 +62,43 @@ func (b *Broker) tell(state string) {
 func (b *Broker) tick(ctx context.Context) {
 	ticker := time.NewTicker(willsEvery)
 	defer ticker.Stop()
+	looked := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
 			b.publishDueWills(now)
+			if now.Sub(looked) >= lookAtFiles {
+				looked = now
+				b.readFilesAgain()
+			}
 		}
 	}
 }
 
 // accept starts a goroutine for each connection, until the listener is closed.
-func (b *Broker) accept(ctx context.Context, listener net.Listener, clients *sync.WaitGroup) {
+func (b *Broker) accept(ctx context.Context, listener net.Listener, secured bool, clients *sync.WaitGroup) {
 	for {
 		network, err := listener.Accept()
 		switch {
 		case err == nil:
-			clients.Go(func() { b.serve(network) })
+			place, reason, what := b.admit(addressKey(network.RemoteAddr()))
+			if place == nil {
+				if reason != "" {
+					b.refusals.refuseConnection(b.log, reason, addressOf(network), what, "")
+				}
+				_ = network.Close()
+				continue
+			}
+			clients.Go(func() {
+				defer place.leave()
+				if secured {
+					b.serveTLS(ctx, network, place)
+				} else {
+					b.serve(network, place, "")
+				}
+			})
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
@@ -96,14 +121,42 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// serve serves one connection until it ends.
-func (b *Broker) serve(network net.Conn) {
+// serveTLS is serve for a connection that begins with a handshake of TLS.
+func (b *Broker) serveTLS(ctx context.Context, network net.Conn, place *admission) {
+	conn, cert, err := b.secure(ctx, network)
+	if err != nil {
+		_ = network.Close()
+		if ctx.Err() == nil {
+			what, hint := handshakeFault(err, time.Now())
+			b.refusals.refuseConnection(b.log, refusedTLS, addressOf(network), what, hint)
+		}
+		return
+	}
+	user := ""
+	if cert != nil && b.config.CertUser != "" {
+		if user, err = certUser(b.config.CertUser, cert); err != nil {
+			_ = conn.Close()
+			b.refusals.refuseConnection(b.log, refusedTLS, addressOf(network), err.Error(), "cert_user says which name of the certificate counts")
+			return
+		}
+	}
+	b.serve(conn, place, user)
+}
+
+// serve serves one connection until it ends. user is who the client is by its certificate, if so.
+func (b *Broker) serve(network net.Conn, place *admission, user string) {
 	c := newBrokerConn(b, network)
+	c.place, c.certUser = place, user
 	if !b.enter(c) {
 		_ = network.Close()
 		return
 	}
 	defer b.exit(c)
+	defer func() {
+		if c.claimed != "" {
+			b.unclaim(c.claimed)
+		}
+	}()
 	_ = network.SetReadDeadline(time.Now().Add(connectTimeout)) // a failure shows at the read
 	written := make(chan struct{})
 	go func() {
@@ -133,11 +186,11 @@ func (b *Broker) attach(c *brokerConn) (err error) {
 	return nil
 }
 
-// enter notes a connection, and reports false when there are too many.
+// enter notes a connection, and reports false when the broker stops.
 func (b *Broker) enter(c *brokerConn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.stopping.Load() || int64(len(b.conns)) >= b.config.MaxClients+strangers {
+	if b.stopping.Load() {
 		return false
 	}
 	b.conns[c] = struct{}{}

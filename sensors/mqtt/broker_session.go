@@ -6,8 +6,6 @@ import (
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
-
-	"github.com/skerry-edge/skerry/sensors"
 )
 
 const (
@@ -27,29 +25,6 @@ const (
 	sessionReplaced                    // a newer connection began a new one
 )
 
-// welcome checks a CONNECT packet and prepares the connection.
-func (b *Broker) welcome(c *brokerConn, cl *mochi.Client, connect *packets.Packet) error {
-	if len(cl.ID) > maxBrokerClientID {
-		_ = b.server.SendConnack(cl, packets.ErrClientIdentifierNotValid, false, nil) // it is refused either way
-		return errUnwelcome
-	}
-	if topic := connect.Connect.WillTopic; len(topic) > sensors.MaxTopicBytes || topic != "" && !mochi.IsValidFilter(topic, true) {
-		_ = b.server.SendConnack(cl, packets.ErrTopicNameInvalid, false, nil) // likewise
-		return errUnwelcome
-	}
-	c.takeWill(cl, connect)
-	// The server would send above the Receive Maximum after a while, and can come to a deadlock in its count: we count.
-	c.sendMax = int(cl.Properties.Props.ReceiveMaximum)
-	if c.sendMax > 0 {
-		c.sent = make(map[uint16]struct{})
-	}
-	cl.Properties.Props.ReceiveMaximum = 0
-	cl.State.Inflight.ResetSendQuota(0)
-	// A message that the server drops may be the one that defined an alias: do without.
-	cl.Properties.Props.TopicAliasMaximum = 0
-	return nil
-}
-
 // establish finds or makes the session of a client that the server is about to connect. Until the server has
 // connected it, no message is passed on: one could be lost between the old connection and the new one.
 func (b *Broker) establish(c *brokerConn, cl *mochi.Client, connect *packets.Packet) {
@@ -64,7 +39,7 @@ func (b *Broker) establish(c *brokerConn, cl *mochi.Client, connect *packets.Pac
 	b.mu.Lock()
 	session := b.sessions[cl.ID]
 	if session == nil || !c.resumed {
-		session = &brokerSession{}
+		session = &brokerSession{owner: c.account.Load().user}
 		b.sessions[cl.ID] = session
 	}
 	old := session.conn

@@ -434,3 +434,5 @@ func TestBroker_drainsWhenItEnds(t *testing.T) {
 	receive(t, ended, "the end")
 	awaitEnd(t, c)
 }
+
+func discardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -20,6 +20,7 @@ type topic struct {
 	name    string
 	routes  []int  // indexes into Broker.routes
 	refused bool   // one that only the server may publish to
+	denied  bool   // one that the rules do not allow this client
 	heard   bool   // somebody subscribes to it, as of epoch
 	epoch   uint64 // Broker.epoch
 }
@@ -60,8 +61,8 @@ func (c *topicCache) alias(alias uint16, name []byte) ([]byte, error) {
 	return name, nil
 }
 
-// find returns the topic of that name.
-func (c *topicCache) find(name []byte, b *Broker) (*topic, error) {
+// find returns the topic of that name, as it is for the client of that account.
+func (c *topicCache) find(name []byte, b *Broker, who *account) (*topic, error) {
 	if c.last != nil && string(name) == c.last.name {
 		return c.last, nil
 	}
@@ -76,7 +77,9 @@ func (c *topicCache) find(name []byte, b *Broker) (*topic, error) {
 		return nil, packets.ErrTopicNameInvalid
 	}
 	t := &topic{name: string(name)}
-	if t.refused = isReserved(t.name); !t.refused {
+	t.refused = isReserved(t.name)
+	t.denied = !t.refused && !who.mayWrite(t.name)
+	if !t.refused && !t.denied {
 		t.routes = b.routesOf(t.name)
 	}
 	if c.topics == nil || len(c.topics) >= topicsCached {

@@ -94,7 +94,7 @@ func (b *Broker) publishWill(packet *packets.Packet) {
 	b.willing.Lock()
 	defer b.willing.Unlock()
 	c := b.estate
-	t, err := c.topics.find([]byte(packet.TopicName), b)
+	t, err := c.topics.find([]byte(packet.TopicName), b, c.account.Load())
 	if err != nil || t.refused {
 		b.refused.Add(1)
 		return

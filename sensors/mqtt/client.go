@@ -62,9 +62,10 @@ type Client struct {
 
 	// Owned by Run.
 	address    string
-	subscribed bool     // the broker's session has all our topics
-	refused    []string // but these
-	warnedMode bool
+	secured    bool
+	subscribed bool            // the broker's session has all our topics
+	refused    []string        // but these
+	warned     map[string]bool // paths of files that everyone can read
 
 	receiver clientReceiver // owned by the callback of the one connection that there is
 }
@@ -94,11 +95,11 @@ func (c *Client) Status() sensors.SourceStatus { return c.tally.Status() }
 // Run takes messages until ctx ends, then waits a few seconds for outstanding commits, acknowledges
 // them and disconnects. It returns nil then, and an error only when the broker's address is none.
 func (c *Client) Run(ctx context.Context) error {
-	address, err := brokerAddress(c.config.Broker)
+	address, secured, err := brokerAddress(c.config.Broker)
 	if err != nil {
 		return errors.New("broker " + err.Error())
 	}
-	c.address = address
+	c.address, c.secured = address, secured
 	c.receiver.decoder = c.newDecoder()
 	c.log.InfoContext(ctx, "mqtt source starts", "source", c.config.Name, "broker", c.config.Broker, "client_id", c.clientID)
 	c.keepVisiting(ctx)

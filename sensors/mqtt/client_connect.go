@@ -36,10 +36,9 @@ func (c *Client) connect(ctx context.Context, receive func(*clientConn, paho.Mes
 	if err != nil {
 		return clientLink{}, err
 	}
-	dialer := net.Dialer{Timeout: clientConnectTimeout}
-	network, err := dialer.DialContext(ctx, "tcp", c.address)
+	network, err := c.dial(ctx)
 	if err != nil {
-		return clientLink{}, c.connectFault(err)
+		return clientLink{}, err
 	}
 	conn := newClientConn(network, c.config.KeepAlive, len(c.patterns))
 	client := paho.NewClient(c.options(conn, password, receive))
@@ -158,11 +157,20 @@ func (c *Client) password(ctx context.Context) (string, error) {
 	if len(password) > MaxPassword {
 		return "", fault(fmt.Sprintf("has more than %d bytes", MaxPassword), "is it the right file?", nil)
 	}
-	if info.Mode().Perm()&0o004 != 0 && !c.warnedMode {
-		c.warnedMode = true
-		c.log.WarnContext(ctx, "password file can be read by everyone", "source", c.config.Name, "file", path, "hint", "chmod 600")
-	}
+	c.warnOfMode(ctx, path, info)
 	return password, nil
+}
+
+// warnOfMode logs once that everyone can read a file with a secret.
+func (c *Client) warnOfMode(ctx context.Context, path string, info os.FileInfo) {
+	if info.Mode().Perm()&0o004 == 0 || c.warned[path] {
+		return
+	}
+	if c.warned == nil {
+		c.warned = map[string]bool{}
+	}
+	c.warned[path] = true
+	c.log.WarnContext(ctx, "file with a secret can be read by everyone", "source", c.config.Name, "file", path, "hint", "chmod 600")
 }
 
 // clientStore keeps nothing: a subscriber's session is at the broker and in clientSession.

@@ -32,7 +32,6 @@ func (f *clientError) Unwrap() error { return f.err }
 func (c *Client) connectFault(err error) *clientError {
 	f := &clientError{doing: "connect " + c.config.Broker, what: err.Error(), err: err}
 	var dns *net.DNSError
-	var op *net.OpError
 	switch {
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
 		f.what = "not authorized"
@@ -61,14 +60,35 @@ func (c *Client) connectFault(err error) *clientError {
 		f.hint = "check this machine's network"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		f.what = fmt.Sprintf("no answer within %s", clientConnectTimeout)
-		f.hint = "is it an MQTT broker without TLS, and does a firewall let this machine through?"
+		f.hint = "is it an MQTT broker, " + c.tlsWord() + " on that port, and does a firewall let this machine through?"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		f.what = "the other side closed the connection during the handshake"
-		f.hint = "is it an MQTT broker, without TLS on that port?"
-	case errors.As(err, &op):
-		f.what = op.Err.Error()
+		f.hint = "is it an MQTT broker, " + c.tlsWord() + " on that port?"
+		if c.secured {
+			f.hint = "does the broker speak TLS on that port (usually 8883)? without TLS write tcp://; or does it want " + c.certHint()
+		}
+	default:
+		c.otherFault(f)
 	}
 	return f
+}
+
+// otherFault puts into words what the network or TLS says. With TLS 1.3 a broker refuses the certificate after the handshake.
+func (c *Client) otherFault(f *clientError) {
+	if alert, ok := remoteAlert(f.err); ok {
+		c.alertFault(f, alert)
+		return
+	}
+	if op, ok := errors.AsType[*net.OpError](f.err); ok {
+		f.what = op.Err.Error()
+	}
+}
+
+func (c *Client) tlsWord() string {
+	if c.secured {
+		return "with TLS"
+	}
+	return "without TLS"
 }
 
 // lostFault puts the end of a connection that had been made into words. short counts the connections
@@ -96,4 +116,12 @@ func storageFault(err error) *clientError {
 		doing: "store messages", what: err.Error(), storage: true, err: err,
 		hint: "nothing is acknowledged until the store works; the broker keeps the messages",
 	}
+}
+
+// certHint ends a hint about a broker that closes the connection, which one that wants another certificate may do without a word.
+func (c *Client) certHint() string {
+	if c.config.CertFile == "" {
+		return "a certificate (cert_file, key_file)?"
+	}
+	return "another certificate than that in cert_file?"
 }

@@ -10,7 +10,8 @@ const (
 // brokerSession is what is remembered of a client beyond one connection, for as long as the server
 // keeps the client's session. Safe for concurrent use.
 type brokerSession struct {
-	conn *brokerConn // the latest; guarded by Broker.mu
+	owner string      // whose it is, constant; empty: of those without a name
+	conn  *brokerConn // the latest; guarded by Broker.mu
 
 	mu        sync.Mutex      // guards what follows
 	exchanged map[uint16]bool // QoS 2 between PUBLISH and PUBREL; true = journalled, and answered with PUBREC

@@ -5,6 +5,7 @@ package mqtttest
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Options struct {
 	Keep      bool          // keep the session: clean session off
 	Window    int           // messages in flight at QoS 1 and 2, 1 to 65,000; 0 = 1
 	Timeout   time.Duration // to connect; 0 = 10 s
+	TLS       *tls.Config   // nil = without
+	Will      *Message      // nil = none
 
 	// OnAck is called for each PUBACK and PUBCOMP, in the goroutine that reads. It must not call the Client.
 	OnAck func(id uint16)
@@ -65,6 +68,15 @@ const (
 // ErrRefused says that the broker refused the connection.
 var ErrRefused = errors.New("connection refused by the broker")
 
+// RefusedError is ErrRefused with the code of the CONNACK.
+type RefusedError struct{ Code byte }
+
+// Error names the code.
+func (e *RefusedError) Error() string { return fmt.Sprintf("connect: code %d: %v", e.Code, ErrRefused) }
+
+// Unwrap returns ErrRefused.
+func (e *RefusedError) Unwrap() error { return ErrRefused }
+
 // Client is one MQTT connection. Its methods are safe for concurrent use; messages published by one goroutine
 // are sent in order.
 type Client struct {
@@ -104,6 +116,14 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
+	if o.TLS != nil {
+		secured := tls.Client(conn, o.TLS)
+		if err := secured.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, fmt.Errorf("dial: %w", err)
+		}
+		conn = secured
+	}
 	c := &Client{
 		options: o, conn: conn, read: bufio.NewReaderSize(conn, buffer), write: bufio.NewWriterSize(conn, buffer),
 		ended: make(chan struct{}), replies: make(map[uint16]byte),
@@ -125,6 +145,10 @@ func (c *Client) connect() error {
 	}
 	body := binary.BigEndian.AppendUint16([]byte{0, 4, 'M', 'Q', 'T', 'T', 4, 0}, o.KeepAlive)
 	body = appendString(body, o.ClientID)
+	if o.Will != nil {
+		flags |= 0x04 | o.Will.QoS<<3
+		body = appendString(appendString(body, o.Will.Topic), string(o.Will.Payload))
+	}
 	if o.Username != "" {
 		flags |= 0x80
 		body = appendString(body, o.Username)
@@ -148,7 +172,7 @@ func (c *Client) connect() error {
 		return fmt.Errorf("connect: answer %#x is no CONNACK", head)
 	}
 	if answer[1] != 0 {
-		return fmt.Errorf("connect: code %d: %w", answer[1], ErrRefused)
+		return &RefusedError{Code: answer[1]}
 	}
 	c.SessionPresent = answer[0]&1 != 0
 	if err := c.conn.SetDeadline(time.Time{}); err != nil {
