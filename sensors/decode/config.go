@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/skerry-edge/skerry/sensors"
 )
 
 // Config is the part of a source's configuration that says what its bytes mean. The zero value of
@@ -46,6 +48,10 @@ type Config struct {
 	// Type is the type of format value: "auto" (default), "float", "int", "bool", "string".
 	Type string `toml:"type"`
 
+	// Types says what type the values of a series become, by the series' name or a glob of names. It is
+	// no key of the decoder's: see agent/config.Map.
+	Types map[string]sensors.Type
+
 	// MaxSeries bounds the number of series of the source; 0 means DefaultMaxSeries.
 	MaxSeries int `toml:"max_series"`
 }
@@ -76,7 +82,7 @@ func (c Config) clone() Config {
 	c.Tags, c.Rename, c.Unit = maps.Clone(c.Tags), maps.Clone(c.Rename), maps.Clone(c.Unit)
 	c.Scale, c.Offset = maps.Clone(c.Scale), maps.Clone(c.Offset)
 	c.Include, c.Exclude = slices.Clone(c.Include), slices.Clone(c.Exclude)
-	c.Columns = slices.Clone(c.Columns)
+	c.Columns, c.Types = slices.Clone(c.Columns), maps.Clone(c.Types)
 	for i, name := range c.Columns {
 		c.Columns[i] = strings.TrimSpace(name)
 	}

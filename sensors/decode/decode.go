@@ -58,6 +58,7 @@ type Format struct {
 	precision sensors.Precision
 	table     *sensors.Table
 	rules     *rules
+	types     choice[sensors.Type]
 	cacheMax  int64 // bytes, estimated
 
 	cache atomic.Pointer[cache]
@@ -90,6 +91,7 @@ func New(c Config, source string, patterns []sensors.TopicPattern, precision sen
 		precision: precision,
 		table:     table,
 		rules:     rules,
+		types:     newChoice(c.Types),
 		cacheMax:  4<<20 + int64(c.MaxSeries)<<10,
 		series:    make(map[string]*entry),
 	}
