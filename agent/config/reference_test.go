@@ -65,6 +65,9 @@ func TestReference_requiredKeys(t *testing.T) {
 		"collection":    "[[collection]]\n",
 		"source.mqtt":   "[[source.mqtt]]\n",
 		"source.serial": "[[source.serial]]\n",
+
+		"source.mqtt.map":   "[[source.mqtt]]\n[[source.mqtt.map]]\n",
+		"source.serial.map": "[[source.serial]]\n[[source.serial.map]]\n",
 	} {
 		_, _, err := loadReference(t, text)
 		faults, ok := errors.AsType[Faults](err)
@@ -73,7 +76,9 @@ func TestReference_requiredKeys(t *testing.T) {
 		}
 		var have, want []string
 		for _, f := range faults {
-			have = append(have, f.Key)
+			if rest, is := strings.CutPrefix(f.Key, section+"."); is && !strings.Contains(rest, ".") {
+				have = append(have, f.Key)
+			}
 		}
 		for _, key := range requiredKeys() {
 			if rest, is := strings.CutPrefix(key, section+"."); is && !strings.Contains(rest, ".") {
@@ -140,11 +145,15 @@ func referenceAccepts(t *testing.T, key, value string) bool {
 		"collection.":    "[[collection]]\nname = 'c'\n",
 		"source.mqtt.":   "[[source.mqtt]]\nname = 's'\nbroker = 'tcp://h'\ntopics = ['t']\nformat = 'json'\ncollection = 'c'\n",
 		"source.serial.": "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n",
+		"source.*.map.":  "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n[[source.serial.map]]\nmatch = 'm'\n",
 		"source.*.":      "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n",
 	}
 	for prefix, text := range texts {
+		if at := strings.Index(key, ".map."); at >= 0 {
+			key = "source.*" + key[at:]
+		}
 		name, is := strings.CutPrefix(key, prefix)
-		if !is {
+		if !is || strings.Contains(name, ".") {
 			continue
 		}
 		_, _, err := loadReference(t, text+name+" = "+value+"\n")
@@ -243,8 +252,18 @@ func (r *reference) section(name string, section reflect.Value) {
 		case value.Kind() == reflect.Struct:
 			r.section(full, value)
 		default:
-			entry := entryDefault(value.Type().Elem())
-			r.rows("[["+full+"]]", full, entry)
+			r.list(full, value.Type().Elem())
+		}
+	}
+}
+
+// list writes the table of a list's entries, then those of the lists below it.
+func (r *reference) list(full string, of reflect.Type) {
+	r.keys = append(r.keys, full)
+	r.rows("[["+full+"]]", full, entryDefault(of))
+	for _, f := range fields(of) {
+		if f.kind.Kind() == reflect.Slice && f.kind.Elem().Kind() == reflect.Struct {
+			r.list(joinKey(full, f.key), f.kind.Elem())
 		}
 	}
 }
@@ -285,8 +304,12 @@ func (r *reference) meaning(key string, section reflect.Type, f field) string {
 	short := key[strings.LastIndexByte(key, '.')+1:]
 	text, said := words[key]
 	if !said && strings.HasPrefix(key, "source.") { // what both kinds of sources have is said once
-		if text = words["source.*."+short]; text != "" {
-			r.keys = append(r.keys, "source.*."+short)
+		shared := "source.*." + short
+		if strings.Contains(key, ".map.") {
+			shared = "source.*.map." + short
+		}
+		if text = words[shared]; text != "" {
+			r.keys = append(r.keys, shared)
 		}
 	}
 	if text == "" {

@@ -13,7 +13,7 @@ One strict TOML file, ` + "`skerry.toml`" + `, and drop-ins beside it. ` + "`ske
 
 **Files.** ` + "`--config FILE`" + `, else ` + "`./skerry.toml`" + `, else ` + "`/etc/skerry/skerry.toml`" + `. After ` + "`NAME.toml`" + ` come its drop-ins,
 ` + "`NAME.d/*.toml`" + ` in name order (not those whose name begins with a dot). A later file's keys replace an earlier one's; its
-` + "`[[x]]`" + ` entries are added, and one whose ` + "`name`" + ` is there already overrides that entry's keys. The same name twice in one
+` + "`[[x]]`" + ` entries are added, and one whose ` + "`name`" + ` (of a ` + "`map`" + `: whose ` + "`match`" + `) is there already overrides that entry's keys. The same name twice in one
 file is a fault.
 
 **Values.** Durations are strings with a unit: ` + "`\"500ms\"`, `\"10s\"`, `\"1h30m\"`" + `. Relative paths (keys ` + "`socket`, `*_file`, `*_dir`" + `) are
@@ -45,6 +45,9 @@ number instead, so decimals stay what they are: 3 scaled by 0.1 is 0.3.
 **Names.** ` + "`include`, `exclude`, `rename`, `scale`, `offset`, `unit`" + ` go by the field's name before ` + "`rename`" + `. Keys of scale, offset
 and unit may be globs (` + "`\"temp*\" = 0.1`" + `): an exact key wins, then the longest glob. Keys of rename are exact only.
 
+**Maps.** A ` + "`map`" + ` goes by the series' name, after ` + "`rename` and `series`" + `; one applies to a series as a whole, that with its exact name, else
+that with the longest glob: [mapping.md](mapping.md).
+
 **Limits.** Nesting, number of fields, lengths of strings and names are bounded: [limits.md](limits.md). Beyond, the input is
 rejected (reason ` + "`too_long`" + `).
 
@@ -71,10 +74,14 @@ its end. A frame longer than ` + "`max_frame`" + ` is skipped to its end (reason
 // sectionWords is what is said of a section before its table.
 func sectionWords() map[string]string {
 	return map[string]string{
-		"[store]":           "What each setting can lose: [operations.md](operations.md).\n\n",
-		"[mqtt.broker]":     "The broker inside: [mqtt.md](mqtt.md).\n\n",
-		"[[collection]]":    "One section for each collection. A block is sealed when any of its limits is reached.\n\n",
-		"[[source.mqtt]]":   "One section for each source. The name is the tag `source` of its readings; no two sources share one.\n\n",
+		"[store]":         "What each setting can lose: [operations.md](operations.md).\n\n",
+		"[mqtt.broker]":   "The broker inside: [mqtt.md](mqtt.md).\n\n",
+		"[[collection]]":  "One section for each collection. A block is sealed when any of its limits is reached.\n\n",
+		"[[source.mqtt]]": "One section for each source. The name is the tag `source` of its readings; no two sources share one.\n\n",
+
+		"[[source.mqtt.map]]":   "What becomes of a series' readings: their type, and which are kept: [mapping.md](mapping.md). It belongs to the `[[source.mqtt]]` above it.\n\n",
+		"[[source.serial.map]]": "The same for a serial line.\n\n",
+
 		"[[source.serial]]": "One section for each source. The decoder's keys are those of `[[source.mqtt]]`, without a topic.\n\n",
 	}
 }
@@ -85,6 +92,7 @@ func requiredKeys() []string {
 		"collection.name",
 		"source.mqtt.name", "source.mqtt.broker", "source.mqtt.topics", "source.mqtt.format", "source.mqtt.collection",
 		"source.serial.name", "source.serial.device", "source.serial.format", "source.serial.collection",
+		"source.mqtt.map.match", "source.serial.map.match",
 	}
 }
 
@@ -136,25 +144,33 @@ func referenceWords() map[string]string {
 		"source.serial.max_frame":   "bytes, 1 to 1048576; longer frames are counted and skipped",
 		"source.serial.framing":     "what ends a frame: `line` (\\n; \\r around it is no part), `delimiter`, `length`, `silence`",
 
-		"source.*.format":       "`json`, `keyvalue`, `csv` or `value`: see below",
-		"source.*.time":         "the field that holds the time, as a path: `ts`, `meta.time`; it is no reading itself. Empty: the time of arrival",
-		"source.*.time_unit":    "`s`, `ms`, `us`, `ns` or `rfc3339`; needed with `time`",
-		"source.*.series":       "template of the series' name: `{field}`, `{topic}`, `{topic.2}` (levels from 1), `{source}`, or any tag. Empty: `{field}`",
-		"source.*.tags":         "more tags, as templates without `{field}`; they override those of the topic",
-		"source.*.tag_source":   "every reading has the tag `source` with the source's name",
-		"source.*.include":      "globs of fields (`*`: any characters); none: all",
-		"source.*.exclude":      "globs of fields to leave out; wins over `include`",
-		"source.*.rename":       "other names of fields, by their exact name",
-		"source.*.scale":        "factors, by field or glob; not 0",
-		"source.*.offset":       "what is added after scaling, by field or glob",
-		"source.*.unit":         "units, by field or glob; at most 64 bytes",
-		"source.*.columns":      "names of the cells, for `csv`; `\"\"` skips a cell",
-		"source.*.header":       "lines of names may come, for `csv`: see below",
-		"source.*.separator":    "one ASCII character, for `csv` (empty: a comma) and `keyvalue` (empty: blanks, commas, semicolons)",
-		"source.*.type":         "for `value`: `auto`, `float`, `int`, `bool` (also 1, 0, on, off), `string`; what does not fit is rejected. Empty: `auto`",
-		"source.*.max_series":   "series of the source, 0 to 1000000 (0: 10000); a message with one more is rejected",
-		"source.*.collection":   "the `[[collection]]` that the readings go to",
-		"source.*.dedup":        "`series_time`: a reading whose series, time and value were there within the window is dropped and counted",
+		"source.*.format":               "`json`, `keyvalue`, `csv` or `value`: see below",
+		"source.*.time":                 "the field that holds the time, as a path: `ts`, `meta.time`; it is no reading itself. Empty: the time of arrival",
+		"source.*.time_unit":            "`s`, `ms`, `us`, `ns` or `rfc3339`; needed with `time`",
+		"source.*.series":               "template of the series' name: `{field}`, `{topic}`, `{topic.2}` (levels from 1), `{source}`, or any tag. Empty: `{field}`",
+		"source.*.tags":                 "more tags, as templates without `{field}`; they override those of the topic",
+		"source.*.tag_source":           "every reading has the tag `source` with the source's name",
+		"source.*.include":              "globs of fields (`*`: any characters); none: all",
+		"source.*.exclude":              "globs of fields to leave out; wins over `include`",
+		"source.*.rename":               "other names of fields, by their exact name",
+		"source.*.scale":                "factors, by field or glob; not 0",
+		"source.*.offset":               "what is added after scaling, by field or glob",
+		"source.*.unit":                 "units, by field or glob; at most 64 bytes",
+		"source.*.columns":              "names of the cells, for `csv`; `\"\"` skips a cell",
+		"source.*.header":               "lines of names may come, for `csv`: see below",
+		"source.*.separator":            "one ASCII character, for `csv` (empty: a comma) and `keyvalue` (empty: blanks, commas, semicolons)",
+		"source.*.type":                 "for `value`: `auto`, `float`, `int`, `bool` (also 1, 0, on, off), `string`; what does not fit is rejected. Empty: `auto`",
+		"source.*.max_series":           "series of the source, 0 to 1000000 (0: 10000); a message with one more is rejected",
+		"source.*.collection":           "the `[[collection]]` that the readings go to",
+		"source.*.dedup":                "`series_time`: a reading whose series, time and value were there within the window is dropped and counted",
+		"source.*.map.match":            "a series' name as `query` shows it, or a glob (`*`: any characters); the exact name wins, then the longest glob. It tells entries apart: one with the same in a drop-in overrides its keys",
+		"source.*.map.type":             "`float`, `int`, `bool` or `string`: values become that exactly, or the input is rejected (reason `value`). Empty: what they are",
+		"source.*.map.deadband":         "a change of no more than this from the last value that was kept is none; in the value's unit, after scaling",
+		"source.*.map.deadband_percent": "likewise, in percent of the last kept value's magnitude, 0 to 100; with both the larger counts",
+		"source.*.map.heartbeat":        "a reading this much later than the last that was kept is kept though nothing changed; at least `min_interval`. 0s: none",
+		"source.*.map.min_interval":     "a reading nearer than this to the last that was kept is dropped. 0s: none",
+		"source.*.map.on_change":        "only a value that differs from the last that was kept is kept",
+
 		"source.*.dedup_window": "how far back, 1 s to 24 h, since the agent started; of more than 50000 readings in it the oldest may be forgotten",
 	}
 }

@@ -59,18 +59,28 @@ func (s *shower) section(key string, value reflect.Value, n *element) {
 	}
 }
 
-// entry writes one entry of a list.
+// entry writes one entry of a list, then the lists below it.
 func (s *shower) entry(key string, value reflect.Value, n *element) {
 	var lines [][2]string
-	for _, f := range fields(value.Type()) {
+	known := fields(value.Type())
+	for _, f := range known {
 		v := value.FieldByIndex(f.index)
-		if v.Kind() == reflect.Pointer && v.IsNil() {
+		if isSection(v.Type()) || v.Kind() == reflect.Pointer && v.IsNil() {
 			continue
 		}
 		lines = append(lines, [2]string{f.key + " = " + tomlValue(v), origin(n, f.key)})
 	}
 	s.header("[["+key+"]]", fmt.Sprintf("  # %s:%d", n.pos.file, n.pos.line))
 	s.aligned(lines)
+	for _, f := range known {
+		v := value.FieldByIndex(f.index)
+		if !isSection(v.Type()) || v.Kind() != reflect.Slice {
+			continue
+		}
+		for i := range v.Len() {
+			s.entry(joinKey(key, f.key), v.Index(i), child(n, f.key).items[i])
+		}
+	}
 }
 
 func (s *shower) header(text, comment string) {

@@ -155,6 +155,7 @@ func (v *validator) sources() {
 		v.door(one, s.Door, clients)
 		idleMQTT(one, s.Door)
 		v.templates(one, s.Door.Topics)
+		v.maps(one, s.Door.Topics)
 	}
 	for i, s := range v.cfg.Source.Serial {
 		one := v.named("serial", i, s.Port.Name, s.Decode, s.Target)
@@ -162,6 +163,7 @@ func (v *validator) sources() {
 		v.source(one, names)
 		idleSerial(one, s.Port)
 		v.templates(one, nil)
+		v.maps(one, nil)
 	}
 }
 

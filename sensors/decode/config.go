@@ -75,6 +75,14 @@ func UsesTopic(c Config) bool {
 	return false
 }
 
+// SeriesLimit returns how many series the source may have.
+func (c Config) SeriesLimit() int {
+	if c.MaxSeries == 0 {
+		return DefaultMaxSeries
+	}
+	return c.MaxSeries
+}
+
 // clone returns a copy that shares nothing with c, with the defaults filled in.
 func (c Config) clone() Config {
 	tag := c.TagSource == nil || *c.TagSource
@@ -86,9 +94,7 @@ func (c Config) clone() Config {
 	for i, name := range c.Columns {
 		c.Columns[i] = strings.TrimSpace(name)
 	}
-	if c.MaxSeries == 0 {
-		c.MaxSeries = DefaultMaxSeries
-	}
+	c.MaxSeries = c.SeriesLimit()
 	if c.Format == formatCSV && c.Separator == "" {
 		c.Separator = ","
 	}
