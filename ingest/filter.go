@@ -45,6 +45,7 @@ type Filter struct {
 	series map[*sensors.Series]*lastKept
 	all    lastKept // of every series without a rule
 	spare  []*ticket
+	fresh  []ticket // never used
 }
 
 // FilterConfig says what a Filter drops; the zero value drops nothing.
@@ -65,7 +66,7 @@ type lastKept struct {
 // ticket is a batch whose outcome is awaited: its commit, if it has one, and those of the batches that it follows.
 type ticket struct {
 	filter    *Filter
-	committed func(error) // what the pipeline is to call
+	committed func(error) // what the pipeline is to call; made when it is needed first
 	done      func(error)
 	readings  []sensors.Reading // to be committed
 	offered   bool
@@ -74,8 +75,10 @@ type ticket struct {
 	err       error
 }
 
-// maxSpare is how many tickets are kept to be used again.
-const maxSpare = 1024
+const (
+	maxSpare   = 4096 // tickets kept to be used again
+	ticketSlab = 32   // tickets allocated at once
+)
 
 // NewFilter wraps the pipeline for one source.
 func NewFilter(p *Pipeline, c FilterConfig) *Filter {
@@ -172,6 +175,9 @@ func (f *Filter) judge(b *sensors.Batch, done func(error), now time.Time, offere
 	// The origin of a repeat is journalled: when it comes again after a restart, nothing else recognises it.
 	if commit = commit || len(left) > 0 || repeats && b.Origin != nil; commit {
 		t = f.ticketLocked(t)
+		if t.committed == nil {
+			t.committed = t.commitDone
+		}
 		t.readings = left
 		t.left++
 	}
@@ -207,8 +213,12 @@ func (f *Filter) ticketLocked(have *ticket) *ticket {
 		f.spare = f.spare[:n-1]
 		return t
 	}
-	t := &ticket{filter: f}
-	t.committed = t.commitDone
+	if len(f.fresh) == 0 {
+		f.fresh = make([]ticket, ticketSlab)
+	}
+	t := &f.fresh[0]
+	f.fresh = f.fresh[1:]
+	t.filter = f
 	return t
 }
 
