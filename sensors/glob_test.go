@@ -12,9 +12,22 @@ func TestGlobsMeet(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		{"", "", true}, {"", "*", true}, {"", "a", false}, {"a", "a", true}, {"a", "b", false}, {"*", "*", true},
-		{"temp*", "*.in", true}, {"temp*", "hum*", false}, {"*a", "*b", false}, {"a*b*c", "abc", true}, {"a*b*c", "acb", false},
-		{"*.*", "temp*", true}, {"a*", "a", true}, {"**", "", true}, {"a*c", "ab*", true}, {"a*c", "ab", false},
+		{"", "", true},
+		{"", "*", true},
+		{"", "a", false},
+		{"a", "a", true},
+		{"a", "b", false},
+		{"*", "*", true},
+		{"temp*", "*.in", true},
+		{"temp*", "hum*", false},
+		{"*a", "*b", false},
+		{"a*b*c", "abc", true},
+		{"a*b*c", "acb", false},
+		{"*.*", "temp*", true},
+		{"a*", "a", true},
+		{"**", "", true},
+		{"a*c", "ab*", true},
+		{"a*c", "ab", false},
 	} {
 		if got := sensors.GlobsMeet(c.a, c.b); got != c.want {
 			t.Errorf("%q and %q: %v, want %v", c.a, c.b, got, c.want)
