@@ -57,6 +57,7 @@ type Agent struct {
 	broker   *mqtt.Broker // nil: off
 	sources  []sensors.Source
 	tallies  []*sensors.Tally // of routes of the broker inside
+	filters  filters
 	listener net.Listener
 	server   *api.Server
 	health   *health
@@ -95,7 +96,7 @@ func (a *Agent) build(ctx context.Context, id *identity.Identity) error {
 	if err := line.build(); err != nil {
 		return err
 	}
-	a.pipeline, a.broker, a.sources, a.tallies = line.pipeline, line.broker, line.sources, line.tallies
+	a.pipeline, a.broker, a.sources, a.tallies, a.filters = line.pipeline, line.broker, line.sources, line.tallies, line.filters
 	if a.broker != nil {
 		if err := a.broker.Listen(ctx); err != nil {
 			return err

@@ -63,6 +63,8 @@ func (m agentMetrics) Collect(ch chan<- prometheus.Metric) {
 		count("source_offered_inputs_total", "Inputs received.", src.Offered, "source", src.Name)
 		count("source_decoded_inputs_total", "Inputs decoded.", src.Decoded, "source", src.Name)
 		count("source_repeated_inputs_total", "Inputs suppressed as repeats.", src.Repeats, "source", src.Name)
+		count("source_decoded_readings_total", "Readings decoded.", src.Readings, "source", src.Name)
+		count("source_filtered_readings_total", "Readings dropped by mapping or dedup.", src.Filtered, "source", src.Name)
 		count("source_received_bytes_total", "Bytes received.", src.Bytes, "source", src.Name)
 		for reason, n := range src.Rejected {
 			count("source_rejected_inputs_total", "Inputs rejected, by reason.", n, "source", src.Name, "reason", string(reason))

@@ -23,6 +23,7 @@ import (
 //	sensors/serial, sensors/mqtt   bytes arrive        -> sensors.Raw
 //	sensors/modbus                 a slave answers     -> []sensors.Reading
 //	sensors/decode                 Decoder.Decode      -> []sensors.Reading
+//	ingest                         Filter.Add          -> what is kept
 //	ingest                         Pipeline.Add        -> journalled, acknowledged, sealed
 //	crdt                           Feed.Append         -> Block
 //	store                          DB.Append, DB.Seal  -> journal, Badger
@@ -42,14 +43,15 @@ type line struct {
 	sources  []sensors.Source
 	tallies  []*sensors.Tally
 
-	inputs map[string][]func() sensors.SourceStatus // by collection
-	routes []mqtt.Route
-	doors  bySource // of the broker inside
+	inputs  map[string][]func() sensors.SourceStatus // by collection
+	routes  []mqtt.Route
+	doors   bySource // of the broker inside
+	filters filters
 }
 
 // build makes the parts, from the store towards the sensors.
 func (l *line) build() error {
-	l.inputs, l.doors = map[string][]func() sensors.SourceStatus{}, bySource{}
+	l.inputs, l.doors, l.filters = map[string][]func() sensors.SourceStatus{}, bySource{}, filters{}
 	var collections []*ingest.Collection
 	for _, c := range l.allCollections() {
 		made, err := l.collection(c)
@@ -117,25 +119,26 @@ func (l *line) collection(c ingest.CollectionConfig) (*ingest.Collection, error)
 			Hybrid: own.Hybrid, Readings: own.Readings, Counters: own.Counters,
 		}
 	}
-	return ingest.NewCollection(c, l.key, resume, func() (rejected, repeats uint64) {
+	return ingest.NewCollection(c, l.key, resume, func() (in ingest.Inputs) {
 		for _, status := range l.inputs[c.Name] {
 			s := status()
-			repeats += s.Repeats
+			in.Repeats += s.Repeats
+			in.Filtered += l.filters.filtered(s.Name)
 			for _, n := range s.Rejected {
-				rejected += n
+				in.Rejected += n
 			}
 		}
-		return rejected, repeats
+		return in
 	})
 }
 
 func (l *line) serial(c *config.SerialSource) error {
 	name := c.Port.Name
-	format, err := l.format(c.Decode, name, c.Target.Collection, nil)
+	format, err := l.format(c.Decode, name, c.Target, nil)
 	if err != nil {
 		return err
 	}
-	s := serial.New(c.Port, c.Target.Collection, format.Decoder(), l.sink(c.Target), l.clock, l.log)
+	s := serial.New(c.Port, c.Target.Collection, format.Decoder(), l.sink(name, c.Target, c.Decode.SeriesLimit()), l.clock, l.log)
 	l.sources = append(l.sources, s)
 	l.inputs[c.Target.Collection] = append(l.inputs[c.Target.Collection], s.Status)
 	return nil
@@ -158,7 +161,7 @@ func (l *line) modbus(c *config.ModbusSource) error {
 	}
 	s, err := modbus.New(modbus.Options{
 		Config: c.Bus, Line: bus, Collection: c.Target.Collection, Precision: l.precision(c.Target.Collection),
-		Table: l.table, Sink: l.sink(c.Target), Clock: l.clock, Log: l.log,
+		Table: l.table, Sink: l.sink(c.Bus.Name, c.Target, c.Bus.Registers()), Clock: l.clock, Log: l.log,
 	})
 	if err != nil {
 		return err
@@ -177,7 +180,7 @@ func (l *line) mqtt(c *config.MQTTSource) error {
 		}
 		patterns = append(patterns, p)
 	}
-	format, err := l.format(c.Decode, c.Door.Name, c.Target.Collection, patterns)
+	format, err := l.format(c.Decode, c.Door.Name, c.Target, patterns)
 	if err != nil {
 		return err
 	}
@@ -190,7 +193,7 @@ func (l *line) mqtt(c *config.MQTTSource) error {
 			Source: c.Door.Name, Collection: c.Target.Collection, Patterns: patterns, NewDecoder: format.Decoder,
 			Tally: tally,
 		})
-		l.doors[c.Door.Name] = l.sink(c.Target)
+		l.doors[c.Door.Name] = l.sink(c.Door.Name, c.Target, c.Decode.SeriesLimit())
 		return nil
 	}
 	id := c.Door.ClientID
@@ -198,12 +201,13 @@ func (l *line) mqtt(c *config.MQTTSource) error {
 		id = "skerry-" + l.peer[max(0, len(l.peer)-8):] + "-" + c.Door.Name
 	}
 	l.sources = append(l.sources, mqtt.NewClient(c.Door, id, c.Target.Collection, patterns, format.Decoder,
-		l.sink(c.Target), l.clock, newSeen(l.db.Opened().Origins, c.Door.Name), tally, l.log))
+		l.sink(c.Door.Name, c.Target, c.Decode.SeriesLimit()), l.clock, newSeen(l.db.Opened().Origins, c.Door.Name), tally, l.log))
 	return nil
 }
 
-func (l *line) format(c decode.Config, source, collection string, patterns []sensors.TopicPattern) (*decode.Format, error) {
-	f, err := decode.New(c, source, patterns, l.precision(collection), l.table)
+func (l *line) format(c decode.Config, source string, t config.Target, patterns []sensors.TopicPattern) (*decode.Format, error) {
+	c.Types = t.Types()
+	f, err := decode.New(c, source, patterns, l.precision(t.Collection), l.table)
 	if err != nil {
 		return nil, fmt.Errorf("source %q: %w", source, err)
 	}
@@ -220,12 +224,31 @@ func (l *line) precision(collection string) sensors.Precision {
 	return sensors.Milliseconds
 }
 
-// sink returns the pipeline, behind a filter of repeats where the source asks for it.
-func (l *line) sink(t config.Target) sensors.Sink {
-	if t.Dedup == "" {
+// definitions is how many definitions a series may have: one a type.
+const definitions = 4
+
+// sink returns the pipeline, behind a filter where the source asks for one.
+func (l *line) sink(source string, t config.Target, maxSeries int) sensors.Sink {
+	c := ingest.FilterConfig{Rules: t.Rules(), MaxSeries: definitions * maxSeries}
+	if t.Dedup != "" {
+		c.DedupWindow = t.DedupWindow
+	}
+	if c.DedupWindow == 0 && c.Rules == nil {
 		return watchedSink{l.pipeline, l.health}
 	}
-	return watchedSink{ingest.NewDedup(l.pipeline, t.DedupWindow), l.health}
+	filter := ingest.NewFilter(l.pipeline, c)
+	l.filters[source] = filter
+	return watchedSink{filter, l.health}
+}
+
+// filters are those of the sources that have one, by the source's name.
+type filters map[string]*ingest.Filter
+
+func (f filters) filtered(source string) uint64 {
+	if f[source] == nil {
+		return 0
+	}
+	return f[source].Filtered()
 }
 
 // bySource is the sink of the broker inside: each source has its own way to the pipeline.

@@ -69,6 +69,9 @@ func (a *Agent) sourceStatus() []sensors.SourceStatus {
 	for _, s := range a.sources {
 		out = append(out, s.Status())
 	}
+	for i := range out {
+		out[i].Filtered = a.filters.filtered(out[i].Name)
+	}
 	return out
 }
 

@@ -18,7 +18,7 @@ type Collection struct {
 	kind  crdt.Kind
 	cfg   CollectionConfig
 	key   ed25519.PrivateKey
-	input func() (rejected, repeats uint64)
+	input func() Inputs
 
 	state // what a seal changes, and takes back when it failed
 }
@@ -32,6 +32,15 @@ type state struct {
 	sealed     uint64 // readings in the data feed
 	lost       uint64 // readings in losses of the meta feed
 	before     crdt.Counters
+	told       uint64    // filtered readings in the latest counters of the meta feed, since the program started
+	toldAt     time.Time // when those were written; zero: not since the program started
+}
+
+// Inputs are sums over the sources of a collection since the program started.
+type Inputs struct {
+	Rejected uint64 // inputs
+	Repeats  uint64 // inputs
+	Filtered uint64 // readings
 }
 
 // Resume is where the feeds stand; the zero value makes new ones.
@@ -44,9 +53,9 @@ type Resume struct {
 	Counters   crdt.Counters     // the latest of the meta feed
 }
 
-// NewCollection returns a collection whose blocks are signed with key. input, which may be nil, returns how many inputs
-// for this collection were rejected and repeated since the program started.
-func NewCollection(cfg CollectionConfig, key ed25519.PrivateKey, r Resume, input func() (rejected, repeats uint64)) (*Collection, error) {
+// NewCollection returns a collection whose blocks are signed with key. input, which may be nil, returns what
+// became of the inputs for this collection otherwise.
+func NewCollection(cfg CollectionConfig, key ed25519.PrivateKey, r Resume, input func() Inputs) (*Collection, error) {
 	kind, err := crdt.ParseKind(cfg.Kind)
 	if err != nil {
 		return nil, fmt.Errorf("create collection %q: %w", cfg.Name, err)
@@ -81,6 +90,18 @@ type batch struct {
 type instant struct {
 	now    time.Time
 	synced bool
+	last   bool // the pipeline stops
+}
+
+// countersEvery is how long filtered readings may go untold in the meta feed while blocks are made. At the end they are told.
+const countersEvery = time.Hour
+
+// owesCounters reports whether it is time to tell of filtered readings.
+func (c *Collection) owesCounters(at instant) bool {
+	if c.input == nil || c.meta == nil || c.input().Filtered == c.told {
+		return false
+	}
+	return at.last || c.toldAt.IsZero() || time.Since(c.toldAt) >= countersEvery
 }
 
 // prepare makes blocks of the oldest unsealed readings: with all of everything up to the limit of a
@@ -97,7 +118,7 @@ func (c *Collection) prepare(s Store, p *packer, all bool, at instant) (batch, e
 	rs, base := s.Peek(c.name, p.begin(), limit)
 	p.tail = rs
 	defer p.end()
-	if len(rs) == 0 && len(s.Losses(c.name, 0)) == 0 {
+	if len(rs) == 0 && len(s.Losses(c.name, 0)) == 0 && (!at.last || !c.owesCounters(at)) {
 		return batch{}, nil
 	}
 	f := filling{Collection: c, packer: p, store: s, base: base, at: at}

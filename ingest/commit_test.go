@@ -199,7 +199,7 @@ func TestPipeline_sumsUnderLoad(t *testing.T) {
 	dedup := testConfig("climate")
 	dedup.MaxReadings = 100
 	r := start(t, f, Config{QueueBytes: 50_000, MaxUnsealed: 5000}, synced, dedup)
-	sink := NewDedup(r.pipe, time.Hour)
+	sink := NewFilter(r.pipe, FilterConfig{DedupWindow: time.Hour})
 	ctx, cancel := context.WithCancel(context.Background())
 	var producers, sampler sync.WaitGroup
 	sampler.Go(func() {

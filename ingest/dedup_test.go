@@ -22,7 +22,7 @@ func TestDedup_afterAFailedCommit(t *testing.T) {
 			return nil
 		}
 		r := start(t, f, Config{}, synced)
-		d := NewDedup(r.pipe, time.Minute)
+		d := NewFilter(r.pipe, FilterConfig{DedupWindow: time.Minute})
 		for i, c := range []struct {
 			readings int
 			err      error
@@ -47,7 +47,7 @@ func TestDedup_afterAFailedCommit(t *testing.T) {
 func TestDedup_window(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, newFake(t), Config{}, synced)
-		d := NewDedup(r.pipe, time.Minute)
+		d := NewFilter(r.pipe, FilterConfig{DedupWindow: time.Minute})
 		send := func(b sensors.Batch) (kept uint64) {
 			before := r.pipe.Stats().Stored
 			done := make(chan error, 1)
@@ -88,7 +88,7 @@ func TestDedup_window(t *testing.T) {
 func TestDedup_bounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, newFake(t), Config{}, synced)
-		d := NewDedup(r.pipe, time.Hour)
+		d := NewFilter(r.pipe, FilterConfig{DedupWindow: time.Hour})
 		for i := range 200 {
 			b := r.batch(1000)
 			for k := range b.Readings {

@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/skerry-edge/skerry/crdt"
 	"github.com/skerry-edge/skerry/crdt/columns"
@@ -208,7 +209,10 @@ func (f *filling) span() crdt.Clock {
 func (f *filling) writeLosses() error {
 	losses := f.store.Losses(f.name, f.readings)
 	if len(losses) == 0 {
-		return nil
+		if !f.owesCounters(f.at) {
+			return nil
+		}
+		return f.writeMeta([]crdt.Entry{f.counters()})
 	}
 	var entries []crdt.Entry
 	size := 0
@@ -231,11 +235,13 @@ func (f *filling) counters() *crdt.Counters {
 	n := f.before
 	n.Stored = f.sealed
 	n.Lost = f.lost
-	n.Decoded = n.Stored + n.Filtered + n.Lost
 	if f.input != nil {
-		rejected, repeats := f.input()
-		n.Rejected += rejected
-		n.Repeats += repeats
+		in := f.input()
+		n.Rejected += in.Rejected
+		n.Repeats += in.Repeats
+		n.Filtered += in.Filtered
+		f.told, f.toldAt = in.Filtered, time.Now()
 	}
+	n.Decoded = n.Stored + n.Filtered + n.Lost
 	return &n
 }

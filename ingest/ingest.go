@@ -1,5 +1,9 @@
 // Package ingest turns readings into blocks: filtering, group commit, sealing.
 //
+// # Filtering
+//
+// A Filter stands between one source and the pipeline, where the source has a dedup or rules of series: see Filter.
+//
 // # Group commit
 //
 // Add and Offer put batches into the open group. One committer takes the group, has the journal write
@@ -84,7 +88,7 @@ type Clock func() (now time.Time, synced bool)
 type Stats struct {
 	Decoded  uint64 // readings offered
 	Stored   uint64 // readings journalled
-	Filtered uint64 // readings that a source's dedup dropped
+	Filtered uint64 // readings that a source's filter dropped
 	Lost     uint64 // readings that a full queue dropped
 	Refused  uint64 // readings of batches whose storage failed: their senders were told
 	Queued   uint64 // readings under way

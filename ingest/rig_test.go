@@ -46,6 +46,12 @@ func start(t *testing.T, store *fakeStore, cfg Config, clock Clock, collections 
 		}
 		made = append(made, m)
 	}
+	return startCollections(t, store, cfg, clock, made...)
+}
+
+// startCollections runs a pipeline over collections that the test made.
+func startCollections(t *testing.T, store *fakeStore, cfg Config, clock Clock, made ...*Collection) *rig {
+	t.Helper()
 	r := &rig{t: t, store: store, table: sensors.NewTable(), pipe: New(cfg, store, made, clock, slog.New(slog.DiscardHandler))}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -44,6 +44,7 @@ type sealer struct {
 	*Pipeline
 	pack  *packer
 	waits map[*Collection]*sealWait
+	last  bool // the pipeline stops
 }
 
 // sealWait is what one collection waits for.
@@ -93,8 +94,9 @@ func (s *sealer) due() time.Duration {
 	}
 }
 
-// all seals everything.
+// all seals everything, at the end.
 func (s *sealer) all() error {
+	s.last = true
 	var errs []error
 	for c := range s.waits {
 		for sealed := true; sealed; {
@@ -111,7 +113,7 @@ func (s *sealer) all() error {
 func (s *sealer) turn(c *Collection, final bool) (sealed bool, left time.Duration, err error) {
 	w := s.waits[c]
 	readings, losses, text := s.store.Unsealed(c.name)
-	if readings == 0 && losses == 0 {
+	if readings == 0 && losses == 0 && (!s.last || !c.owesCounters(instant{last: true})) {
 		w.since = time.Time{}
 		return false, 0, nil
 	}
@@ -150,7 +152,7 @@ func (p *Pipeline) idle() bool { return p.queue.count().queued == 0 }
 // seal commits one batch of blocks, and returns false where there was nothing to make one of.
 func (s *sealer) seal(c *Collection, all bool) (bool, error) {
 	now, synced := s.clock()
-	b, err := c.prepare(s.store, s.pack, all, instant{now, synced})
+	b, err := c.prepare(s.store, s.pack, all, instant{now, synced, s.last})
 	if err == nil && len(b.blocks) > 0 {
 		if err = s.store.Seal(c.name, b.blocks, b.readings, b.losses); err != nil {
 			b.undo()

@@ -321,7 +321,7 @@ func TestCollection_hybridClock(t *testing.T) {
 	}
 	var got []uint64
 	for _, at := range times {
-		c.tick(instant{at.now, at.synced})
+		c.tick(instant{now: at.now, synced: at.synced})
 		got = append(got, c.hybrid)
 	}
 	want := []uint64{5000 << 16, 5000<<16 + 1, 5000<<16 + 2, 6000 << 16, 6000<<16 + 1}

@@ -72,6 +72,7 @@ type SourceStatus struct {
 	Rejected map[Reason]uint64 `json:"rejected"`       // inputs
 	Repeats  uint64            `json:"repeats"`        // inputs
 	Readings uint64            `json:"readings"`       // decoded
+	Filtered uint64            `json:"filtered"`       // of these, dropped by mapping or dedup
 	Bytes    uint64            `json:"bytes"`          // received
 	Samples  []Sample          `json:"samples,omitempty"`
 	Troubles []Trouble         `json:"troubles,omitempty"` // of parts of the source, by name

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/skerry-edge/skerry/ingest"
+	"github.com/skerry-edge/skerry/sensors"
 	"github.com/skerry-edge/skerry/sensors/decode"
 	"github.com/skerry-edge/skerry/sensors/modbus"
 	"github.com/skerry-edge/skerry/sensors/mqtt"
@@ -98,6 +99,38 @@ type Target struct {
 	Collection  string        `toml:"collection"`
 	Dedup       string        `toml:"dedup"`        // "" or DedupSeriesTime
 	DedupWindow time.Duration `toml:"dedup_window"` // how far back a repeat is recognised
+	Maps        []Map         `toml:"map"`
+}
+
+// Map is one entry [[source.….map]]: what becomes of the series that it matches. Of a source's entries one applies to a
+// series: the one with its exact name, else the one with the longest glob. An entry's Match is what a name is elsewhere:
+// it tells entries apart, and a later file's entry overrides the keys of the one with the same.
+type Map struct {
+	Match  string      `toml:"match"` // a series' name, or a glob of names
+	Type   string      `toml:"type"`  // "", "float", "int", "bool" or "string"
+	Filter ingest.Rule `toml:",inline"`
+}
+
+// Types returns the types that values become, by the maps' Match.
+func (t Target) Types() map[string]sensors.Type {
+	types := map[string]sensors.Type{}
+	for _, m := range t.Maps {
+		types[m.Match], _ = decode.TypeOf(m.Type)
+	}
+	return types
+}
+
+// Rules returns what is filtered, by the maps' Match; nothing when no map filters.
+func (t Target) Rules() map[string]ingest.Rule {
+	rules, filters := map[string]ingest.Rule{}, false
+	for _, m := range t.Maps {
+		rules[m.Match] = m.Filter
+		filters = filters || m.Filter.Filters()
+	}
+	if !filters {
+		return nil
+	}
+	return rules
 }
 
 // DedupSeriesTime is the value of Target.Dedup that drops a reading whose series, time and value were there within the window.

@@ -68,6 +68,10 @@ func TestReference_requiredKeys(t *testing.T) {
 		"source.modbus":                "[[source.modbus]]\n",
 		"source.modbus.slave":          "[[source.modbus]]\nname = 's'\naddress = 'tcp://h:502'\ncollection = 'c'\n[[source.modbus.slave]]\n",
 		"source.modbus.slave.register": "[[source.modbus]]\nname = 's'\naddress = 'tcp://h:502'\ncollection = 'c'\n[[source.modbus.slave]]\nname = 'm'\nunit_id = 1\n[[source.modbus.slave.register]]\n",
+
+		"source.mqtt.map":   "[[source.mqtt]]\n[[source.mqtt.map]]\n",
+		"source.serial.map": "[[source.serial]]\n[[source.serial.map]]\n",
+		"source.modbus.map": "[[source.modbus]]\n[[source.modbus.map]]\n",
 	} {
 		_, _, err := loadReference(t, text)
 		faults, ok := errors.AsType[Faults](err)
@@ -76,8 +80,9 @@ func TestReference_requiredKeys(t *testing.T) {
 		}
 		var have, want []string
 		for _, f := range faults {
-			if key := indexText.ReplaceAllString(f.Key, ""); strings.HasPrefix(key, section+".") {
-				have = append(have, key) // no other section's
+			key := indexText.ReplaceAllString(f.Key, "")
+			if rest, is := strings.CutPrefix(key, section+"."); is && !strings.Contains(rest, ".") {
+				have = append(have, key)
 			}
 		}
 		for _, key := range requiredKeys() {
@@ -154,11 +159,15 @@ func referenceAccepts(t *testing.T, key, value string) bool {
 		"source.modbus.":                "[[source.modbus]]\nname = 's'\ndevice = '/dev/null'\ncollection = 'c'\n",
 		"source.modbus.slave.":          modbusSlave,
 		"source.modbus.slave.register.": modbusSlave + "[[source.modbus.slave.register]]\nname = 'r'\naddress = 0\n",
+		"source.*.map.":                 "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n[[source.serial.map]]\nmatch = 'm'\n",
 		"source.*.":                     "[[source.serial]]\nname = 's'\ndevice = '/dev/null'\nformat = 'json'\ncollection = 'c'\n",
 	}
 	for prefix, text := range texts {
+		if at := strings.Index(key, ".map."); at >= 0 {
+			key = "source.*" + key[at:]
+		}
 		name, is := strings.CutPrefix(key, prefix)
-		if !is || strings.Contains(name, ".") && prefix == "source.modbus." || strings.Contains(name, ".") && prefix == "source.modbus.slave." {
+		if !is || strings.Contains(name, ".") {
 			continue
 		}
 		text = regexp.MustCompile(`(?m)^`+name+` = .*\n`).ReplaceAllString(text, "")
@@ -313,8 +322,12 @@ func (r *reference) meaning(key string, section reflect.Type, f field) string {
 	short := key[strings.LastIndexByte(key, '.')+1:]
 	text, said := words[key]
 	if !said && strings.HasPrefix(key, "source.") { // what both kinds of sources have is said once
-		if text = words["source.*."+short]; text != "" {
-			r.keys = append(r.keys, "source.*."+short)
+		shared := "source.*." + short
+		if strings.Contains(key, ".map.") {
+			shared = "source.*.map." + short
+		}
+		if text = words[shared]; text != "" {
+			r.keys = append(r.keys, shared)
 		}
 	}
 	if text == "" {

@@ -13,7 +13,7 @@ One strict TOML file, ` + "`skerry.toml`" + `, and drop-ins beside it. ` + "`ske
 
 **Files.** ` + "`--config FILE`" + `, else ` + "`./skerry.toml`" + `, else ` + "`/etc/skerry/skerry.toml`" + `. After ` + "`NAME.toml`" + ` come its drop-ins,
 ` + "`NAME.d/*.toml`" + ` in name order (not those whose name begins with a dot). A later file's keys replace an earlier one's; its
-` + "`[[x]]`" + ` entries are added, and one whose ` + "`name`" + ` is there already overrides that entry's keys. The same name twice in one
+` + "`[[x]]`" + ` entries are added, and one whose ` + "`name`" + ` (of a ` + "`map`" + `: whose ` + "`match`" + `) is there already overrides that entry's keys. The same name twice in one
 file is a fault.
 
 **Values.** Durations are strings with a unit: ` + "`\"500ms\"`, `\"10s\"`, `\"1h30m\"`" + `. Relative paths (keys ` + "`socket`, `*_file`, `*_dir`" + `) are
@@ -48,6 +48,9 @@ number instead, so decimals stay what they are: 3 scaled by 0.1 is 0.3.
 
 **Names.** ` + "`include`, `exclude`, `rename`, `scale`, `offset`, `unit`" + ` go by the field's name before ` + "`rename`" + `. Keys of scale, offset
 and unit may be globs (` + "`\"temp*\" = 0.1`" + `): an exact key wins, then the longest glob. Keys of rename are exact only.
+
+**Maps.** A ` + "`map`" + ` goes by the series' name, after ` + "`rename` and `series`" + `; one applies to a series as a whole, that with its exact name, else
+that with the longest glob: [mapping.md](mapping.md).
 
 **Limits.** Nesting, number of fields, lengths of strings and names are bounded: [limits.md](limits.md). Beyond, the input is
 rejected (reason ` + "`too_long`" + `).
@@ -120,6 +123,10 @@ func sectionWords() map[string]string {
 		"[[source.modbus]]":                "One section for each bus, with the slaves and registers in sections below it: [modbus.md](modbus.md).\n\n",
 		"[[source.modbus.slave]]":          "One section for each slave of the bus above. A slave's name is the tag `slave` of its readings.\n\n",
 		"[[source.modbus.slave.register]]": "One section for each value of the slave above. Several are shorter as `register = [ { … }, { … } ]`.\n\n",
+
+		"[[source.mqtt.map]]":   "What becomes of a series' readings: their type, and which are kept: [mapping.md](mapping.md). It belongs to the `[[source.mqtt]]` above it.\n\n",
+		"[[source.serial.map]]": "The same for a serial line.\n\n",
+		"[[source.modbus.map]]": "The same for a bus; but values have the registers' types.\n\n",
 	}
 }
 
@@ -132,6 +139,7 @@ func requiredKeys() []string {
 		"source.modbus.name", "source.modbus.device", "source.modbus.slave", "source.modbus.collection",
 		"source.modbus.slave.name", "source.modbus.slave.unit_id", "source.modbus.slave.register",
 		"source.modbus.slave.register.name", "source.modbus.slave.register.address",
+		"source.mqtt.map.match", "source.serial.map.match", "source.modbus.map.match",
 	}
 }
 
@@ -264,6 +272,14 @@ func referenceWords() map[string]string {
 		"source.*.max_series":   "series of the source, 0 to 1000000 (0: 10000); a message with one more is rejected",
 		"source.*.collection":   "the `[[collection]]` that the readings go to",
 		"source.*.dedup":        "`series_time`: a reading whose series, time and value were there within the window is dropped and counted",
+		"source.*.map.match":            "a series' name as `query` shows it, or a glob (`*`: any characters); the exact name wins, then the longest glob. It tells entries apart: one with the same in a drop-in overrides its keys",
+		"source.*.map.type":             "`float`, `int`, `bool` or `string`: values become that exactly, or the input is rejected (reason `value`). Empty: what they are",
+		"source.*.map.deadband":         "a change of no more than this from the last value that was kept is none; in the value's unit, after scaling",
+		"source.*.map.deadband_percent": "likewise, in percent of the last kept value's magnitude, 0 to 100; with both the larger counts",
+		"source.*.map.heartbeat":        "a reading this much later than the last that was kept is kept though nothing changed; at least `min_interval`. 0s: none",
+		"source.*.map.min_interval":     "a reading nearer than this to the last that was kept is dropped. 0s: none",
+		"source.*.map.on_change":        "only a value that differs from the last that was kept is kept",
+
 		"source.*.dedup_window": "how far back, 1 s to 24 h, since the agent started; of more than 50000 readings in it the oldest may be forgotten",
 	}
 }

@@ -114,13 +114,23 @@ func parseIndex(text string) (index int, ok bool) {
 	return index, true
 }
 
-// name returns the entry's name and whether it has one.
+// name returns what tells the entry from others of its list, and whether there is such a key: name, or where entries
+// have none match.
 func (n *element) name() (name string, ok bool) {
-	v := n.table["name"]
+	v := n.nameElement()
 	if v == nil || v.kind != kindString {
 		return "", false
 	}
 	return v.text, true
+}
+
+func (n *element) nameElement() *element { return n.table[n.nameKey()] }
+
+func (n *element) nameKey() string {
+	if n.table["name"] == nil && n.table["match"] != nil {
+		return "match"
+	}
+	return "name"
 }
 
 // merge puts over, the tree of a later file, over the tree n: sections are merged, entries of lists are added or, where one has
@@ -170,7 +180,7 @@ func (n *element) duplicates(key string, report func(Fault)) {
 				continue
 			}
 			if at, twice := first[name]; twice {
-				report(faultAt(entry.table["name"].pos, key+".name", "is there twice in this file: "+quote(name),
+				report(faultAt(entry.nameElement().pos, joinKey(key, entry.nameKey()), "is there twice in this file: "+quote(name),
 					"the first stands at line "+itoa(at.line)+"; rename one, or change it in a drop-in"))
 				continue
 			}

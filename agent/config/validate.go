@@ -169,6 +169,7 @@ func (v *validator) sources() {
 		v.door(one, s.Door, clients)
 		idleMQTT(one, s.Door)
 		v.templates(one, s.Door.Topics)
+		v.maps(one, func(glob string) bool { return s.Decode.MayName(s.Door.Name, s.Door.Topics, glob) })
 	}
 	for i, s := range v.cfg.Source.Serial {
 		one := v.named("serial", i, s.Port.Name, s.Decode, s.Target)
@@ -177,6 +178,7 @@ func (v *validator) sources() {
 		v.source(one, names)
 		idleSerial(one, s.Port)
 		v.templates(one, nil)
+		v.maps(one, func(glob string) bool { return s.Decode.MayName(s.Port.Name, nil, glob) })
 	}
 	for i, s := range v.cfg.Source.Modbus {
 		one := v.named("modbus", i, s.Bus.Name, decode.Config{}, s.Target)
@@ -186,6 +188,7 @@ func (v *validator) sources() {
 		}
 		v.source(one, names)
 		idleModbus(one, s)
+		v.maps(one, s.Bus.MayName)
 	}
 	v.lines()
 }

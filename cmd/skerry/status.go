@@ -112,7 +112,7 @@ func writeSources(b *strings.Builder, sources []api.SourceStatus, now time.Time)
 	for _, s := range sources {
 		rows = append(rows, []string{
 			printable(s.Name), s.Kind, s.State, spanText(now.Sub(s.Since)),
-			countText(s.Offered), countText(s.Decoded), countText(rejected(s)), countText(s.Repeats), countText(s.Readings), sizeText(s.Bytes),
+			countText(s.Offered), countText(s.Decoded), countText(rejected(s)), countText(s.Repeats), countText(s.Readings), countText(s.Filtered), sizeText(s.Bytes),
 		})
 	}
 	b.WriteByte('\n')
@@ -126,6 +126,7 @@ func writeSources(b *strings.Builder, sources []api.SourceStatus, now time.Time)
 		{"REJECTED", true},
 		{"REPEATS", true},
 		{"READINGS", true},
+		{"FILTERED", true},
 		{"BYTES", true},
 	}, rows)
 	for _, s := range sources {

@@ -19,7 +19,7 @@ func TestStatus_golden(t *testing.T) {
 			Sources: []api.SourceStatus{
 				{
 					Name: "meters", Kind: "mqtt", State: "connected", Since: now.Add(-90 * time.Minute), Offered: 1500, Decoded: 1480,
-					Rejected: map[api.Reason]uint64{"syntax": 1, "time": 12, "value": 0}, Repeats: 7, Readings: 2960, Bytes: 91_234,
+					Rejected: map[api.Reason]uint64{"syntax": 1, "time": 12, "value": 0}, Repeats: 7, Readings: 2960, Filtered: 50, Bytes: 91_234,
 					Samples: []api.Sample{{Reason: "time", What: "ts: missing", Bytes: `{\"v\": 1}`, Time: now.Add(-time.Minute)}},
 				},
 				{
@@ -53,9 +53,9 @@ commits   800 groups; 40 readings not yet in a block
 store     1 block with 2,860 readings, journal 8.4 MB
 broker    127.0.0.1:1883, 1 client, 1,500 messages received, 1,490 acknowledged, 3 passed on
 
-SOURCE   KIND    STATE      FOR         INPUTS  DECODED  REJECTED  REPEATS  READINGS    BYTES
-meters   mqtt    connected  1 h 30 min   1,500    1,480        13        7     2,960  91.2 kB
-weather  serial  retrying   3 s              0        0         0        0         0      0 B
+SOURCE   KIND    STATE      FOR         INPUTS  DECODED  REJECTED  REPEATS  READINGS  FILTERED    BYTES
+meters   mqtt    connected  1 h 30 min   1,500    1,480        13        7     2,960        50  91.2 kB
+weather  serial  retrying   3 s              0        0         0        0         0         0      0 B
 meters: rejected 12 inputs for time; the latest at 2026-08-20 13:59:00 CEST: ts: missing
     {\"v\": 1}
 meters: rejected 1 input for syntax

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/skerry-edge/skerry/sensors"
 )
 
 // Config is the part of a source's configuration that says what its bytes mean. The zero value of
@@ -67,6 +69,10 @@ type Config struct {
 	FalseValues []string `toml:"false_values"`
 	NullValues  []string `toml:"null_values"`
 
+	// Types says what type the values of a series become, by the series' name or a glob of names. It is
+	// no key of the decoder's: see agent/config.Map.
+	Types map[string]sensors.Type
+
 	// MaxSeries bounds the number of series of the source; 0 means DefaultMaxSeries.
 	MaxSeries int `toml:"max_series"`
 }
@@ -94,6 +100,14 @@ func UsesTopic(c Config) bool {
 	return false
 }
 
+// SeriesLimit returns how many series the source may have.
+func (c Config) SeriesLimit() int {
+	if c.MaxSeries == 0 {
+		return DefaultMaxSeries
+	}
+	return c.MaxSeries
+}
+
 // clone returns a copy that shares nothing with c, with the defaults filled in.
 func (c Config) clone() Config {
 	tag := c.TagSource == nil || *c.TagSource
@@ -101,14 +115,12 @@ func (c Config) clone() Config {
 	c.Tags, c.Rename, c.Unit = maps.Clone(c.Tags), maps.Clone(c.Rename), maps.Clone(c.Unit)
 	c.Scale, c.Offset = maps.Clone(c.Scale), maps.Clone(c.Offset)
 	c.Include, c.Exclude = slices.Clone(c.Include), slices.Clone(c.Exclude)
-	c.Columns, c.Sentences = slices.Clone(c.Columns), slices.Clone(c.Sentences)
+	c.Columns, c.Sentences, c.Types = slices.Clone(c.Columns), slices.Clone(c.Sentences), maps.Clone(c.Types)
 	c.TrueValues, c.FalseValues, c.NullValues = slices.Clone(c.TrueValues), slices.Clone(c.FalseValues), slices.Clone(c.NullValues)
 	for i, name := range c.Columns {
 		c.Columns[i] = strings.TrimSpace(name)
 	}
-	if c.MaxSeries == 0 {
-		c.MaxSeries = DefaultMaxSeries
-	}
+	c.MaxSeries = c.SeriesLimit()
 	if c.Format == formatCSV && c.Separator == "" {
 		c.Separator = ","
 	}

@@ -68,6 +68,7 @@ type Format struct {
 	timeField string // the field that holds the time; "" if there is none
 	zone      *time.Location
 	perRecord bool  // each record has a plan of its own
+	types     choice[sensors.Type]
 	cacheMax  int64 // bytes, estimated
 
 	cache atomic.Pointer[cache]
@@ -107,6 +108,7 @@ func New(c Config, source string, patterns []sensors.TopicPattern, precision sen
 		timeField: c.timeField(),
 		zone:      zone,
 		perRecord: c.Format == formatInflux || c.Format == formatNMEA,
+		types:     newChoice(c.Types),
 		cacheMax:  4<<20 + int64(c.MaxSeries)<<10,
 		series:    make(map[string]*entry),
 	}

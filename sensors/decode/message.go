@@ -160,6 +160,13 @@ func boolean(text []byte) (value, ok bool) {
 }
 
 func (m *message) bool(fd *field, v bool) error {
+	if fd.scaled && fd.isNumber() { // scaled as the number that it is to be
+		whole := int64(0)
+		if v {
+			whole = 1
+		}
+		return m.number(fd, nil, wholeNumber, whole)
+	}
 	var num uint64
 	if v {
 		num = 1
@@ -176,6 +183,9 @@ func (m *message) string(fd *field, text []byte) error {
 	if len(text) == 0 {
 		return nil
 	}
+	if fd.want != 0 && fd.want != sensors.String {
+		return m.read(fd, text)
+	}
 	if len(text) > MaxStringBytes {
 		return reject(sensors.ReasonTooLong, "field %.64q: string has %d bytes, want at most %d", fd.name, len(text), MaxStringBytes)
 	}
@@ -189,7 +199,15 @@ func (m *message) string(fd *field, text []byte) error {
 	return m.put(fd, sensors.String, 0, s)
 }
 
+// put appends a value, as the type that its series is to have.
 func (m *message) put(fd *field, t sensors.Type, num uint64, str string) error {
+	if fd.want != 0 && fd.want != t {
+		return m.convert(fd, t, num, str)
+	}
+	return m.append(fd, t, num, str)
+}
+
+func (m *message) append(fd *field, t sensors.Type, num uint64, str string) error {
 	series, err := fd.entry.of(t, m.format.table)
 	if err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/skerry-edge/skerry/sensors"
 )
 
 func TestParseTime(t *testing.T) {
@@ -176,7 +178,7 @@ func TestGlobMatch(t *testing.T) {
 		{"*ab", "aab", true},
 		{"*ab*ab", "ab", false},
 	} {
-		if got := globMatch(c.glob, c.name); got != c.want {
+		if got := sensors.MatchGlob(c.glob, c.name); got != c.want {
 			t.Errorf("%q matches %q: %v, want %v", c.glob, c.name, got, c.want)
 		}
 	}

@@ -36,14 +36,18 @@ type plan struct {
 
 // field is what to do with the values under one name.
 type field struct {
-	name    string // for people
-	time    bool   // the field is the time
-	dropped bool   // the field is excluded
-	entry   *entry // nil when time or dropped
+	name    string       // for people
+	time    bool         // the field is the time
+	dropped bool         // the field is excluded
+	entry   *entry       // nil when time or dropped
+	want    sensors.Type // what the values become; 0: what they are
 	scaled  bool
 	scale   scaling
 	last    atomic.Pointer[string] // the latest short string, to be used again
 }
+
+// isNumber reports whether the values become numbers.
+func (fd *field) isNumber() bool { return fd.want == sensors.Float || fd.want == sensors.Int }
 
 // entry is one series with the definitions that it was given, one a type. At most one entry exists
 // in a Format for the same name, tags and unit.
@@ -126,6 +130,7 @@ func (f *Format) fieldFor(p *plan, path []byte, unit string) (*field, error) {
 		if fd.entry, err = f.entryFor(p, name, unit); err != nil {
 			return nil, err
 		}
+		fd.want, _ = f.types.of(fd.entry.definition.Name)
 		scale, scaled := f.rules.scale.of(name)
 		if !scaled {
 			scale = 1

@@ -97,6 +97,27 @@ func DefaultConfig() Config {
 	return Config{Interval: 10 * time.Second, Timeout: time.Second, Retries: 1, MaxGap: 8, TagSource: true}
 }
 
+// Registers returns how many values there are on the bus: each has a series of its own.
+func (c Config) Registers() int {
+	n := 0
+	for _, s := range c.Slaves {
+		n += len(s.Registers)
+	}
+	return n
+}
+
+// MayName reports whether a series of the bus can have a name that glob matches.
+func (c Config) MayName(glob string) bool {
+	for _, s := range c.Slaves {
+		for _, r := range s.Registers {
+			if sensors.GlobsMeet(glob, r.Name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // DefaultSlaveConfig returns a slave as it is before its keys are applied.
 func DefaultSlaveConfig() SlaveConfig {
 	return SlaveConfig{ByteOrder: OrderBig, WordOrder: OrderBig}
