@@ -93,6 +93,9 @@ func (r *rig) expectDamage(what, feed string, seq uint64) {
 	if len(damage) == 0 || damage[0].Feed != feed || damage[0].Seq == nil || *damage[0].Seq != seq {
 		r.t.Errorf("%s: verify reports %+v, want block %d of feed %s", what, damage, seq, feed)
 	}
+	if _, err := r.tryBlocks("climate"); err == nil || !strings.Contains(err.Error(), feed) || !strings.Contains(err.Error(), fmt.Sprint("block ", seq)) {
+		r.t.Errorf("%s: the blocks end with %v, want an error that names block %d of feed %s", what, err, seq, feed)
+	}
 	// Other blocks are still read.
 	s := r.rows(Query{Collection: "climate", From: testStart + 600e9})
 	if len(s) != 400 {

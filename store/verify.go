@@ -218,7 +218,7 @@ func (c *feedCheck) block(seg segment, seq uint64) error {
 			return err
 		}
 	}
-	if err := c.indexed(seg, b); err != nil {
+	if err := indexed(c.txn, c.snapshot.number, c.number, seg, b); err != nil {
 		return err
 	}
 	if b.Needs > c.feed.place.head {
@@ -244,15 +244,15 @@ func (c *feedCheck) hold(seg segment, b *crdt.Block) {
 }
 
 // indexed checks that the time index has the block.
-func (c *feedCheck) indexed(seg segment, b *crdt.Block) error {
-	it := c.txn.NewIterator(badger.IteratorOptions{Reverse: true, Prefix: segmentKey(keyTimes, c.snapshot.number, seg)})
+func indexed(txn *badger.Txn, collection, feed uint32, seg segment, b *crdt.Block) error {
+	it := txn.NewIterator(badger.IteratorOptions{Reverse: true, Prefix: segmentKey(keyTimes, collection, seg)})
 	defer it.Close()
-	it.Seek(blockKey(keyTimes, c.snapshot.number, seg, c.number, b.Seq))
+	it.Seek(blockKey(keyTimes, collection, seg, feed, b.Seq))
 	if !it.Valid() {
 		return fmt.Errorf("is not in the time index")
 	}
-	_, feed, seq, ok := parseBlockKey(it.Item().Key())
-	if !ok || feed != c.number {
+	_, found, seq, ok := parseBlockKey(it.Item().Key())
+	if !ok || found != feed {
 		return fmt.Errorf("is not in the time index")
 	}
 	return it.Item().Value(func(v []byte) error {
