@@ -30,8 +30,8 @@ import (
 // MaxCARRoots bounds the roots of a CAR.
 const MaxCARRoots = 16384
 
-// maxCARHeader is what the header of a CAR with that many roots takes.
-const maxCARHeader = 32 + MaxCARRoots*(len(linkHead)+cidBytes)
+// maxCARHeader is what the header of a CAR with that many roots takes at most; a link has 41 bytes.
+const maxCARHeader = 32 + MaxCARRoots*41
 
 const (
 	carRoots   = "\xa2\x65roots"

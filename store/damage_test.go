@@ -86,7 +86,7 @@ func (r *rig) expectDamage(what, feed string, seq uint64) {
 	if text := err.Error(); !strings.Contains(text, feed) || !strings.Contains(text, fmt.Sprint("block ", seq)) {
 		r.t.Errorf("%s: got %q, want an error that names block %d of feed %s", what, text, seq, feed)
 	}
-	_, damage, err := r.db.Verify(context.Background())
+	_, damage, err := r.db.Verify(context.Background(), nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestDamage_rows(t *testing.T) {
 		}
 		r.close()
 		r.open()
-		_, damage, err := r.db.Verify(context.Background())
+		_, damage, err := r.db.Verify(context.Background(), nil)
 		if err != nil || len(damage) == 0 {
 			t.Errorf("%s: verify reports %v, %v, want damage", name, damage, err)
 		}
@@ -245,7 +245,7 @@ func TestDamage_metaFeed(t *testing.T) {
 	if rows, err := r.tryRows(Query{Collection: "climate"}); err == nil {
 		t.Errorf("%d rows, want an error", len(rows))
 	}
-	_, damage, err := r.db.Verify(context.Background())
+	_, damage, err := r.db.Verify(context.Background(), nil)
 	if err != nil || len(damage) == 0 {
 		t.Errorf("verify reports %v, %v, want damage", damage, err)
 	}
@@ -271,7 +271,7 @@ func TestDamage_journal(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.open()
-	_, damage, err := r.db.Verify(context.Background())
+	_, damage, err := r.db.Verify(context.Background(), nil)
 	if err != nil || len(damage) != 1 || !strings.HasPrefix(damage[0].File, "journal/") {
 		t.Errorf("verify reports %+v, %v, want the journal's damage", damage, err)
 	}

@@ -24,7 +24,7 @@ Exit code 0: everything is as it should be; 3: damage was found.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var v api.Verification
 			err := ask(cmd, p, func(ctx context.Context, backend api.Backend) (err error) {
-				v, err = backend.Verify(ctx)
+				v, err = backend.Verify(ctx, nil)
 				return err
 			})
 			if damaged, is := agent.Damaged(err); is { // so much that it does not open
