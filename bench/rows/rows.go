@@ -41,6 +41,7 @@ func Groups() []Group {
 		{"decode", (*Bench).decode},
 		{"disk", (*Bench).disk},
 		{"query", (*Bench).query},
+		{"export", (*Bench).export},
 		{"memory", (*Bench).memory},
 		{"writes", (*Bench).writes},
 		{"growth", (*Bench).growth},
