@@ -139,7 +139,7 @@ func timeUnit(p sensors.Precision) parquet.TimeUnit {
 
 // parquetTable writes rows by columns.
 type parquetTable struct {
-	file      *parquet.Writer
+	file      *parquet.GenericWriter[any]
 	columns   []*parquet.ColumnWriter
 	precision sensors.Precision
 
@@ -169,7 +169,7 @@ func newParquetTable(w io.Writer, p sensors.Precision, about About) *parquetTabl
 		parquet.DataPageStatistics(false),      // those of the row groups and the page index are there
 		parquet.SkipPageBounds("value_string"), // which may be long, and would stand in the footer
 	)
-	t := &parquetTable{file: parquet.NewWriter(w, options...), precision: p, series: map[*sensors.Series]*seriesValues{}}
+	t := &parquetTable{file: parquet.NewGenericWriter[any](w, options...), precision: p, series: map[*sensors.Series]*seriesValues{}}
 	t.columns = t.file.ColumnWriters()
 	return t
 }

@@ -86,7 +86,11 @@ func TestExport_parquet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	t.Cleanup(func() {
+		if err := file.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	info, err := file.Stat()
 	if err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func newProgress(w io.Writer, quiet bool, unit string, total int64) *progress {
 
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(interface{ Fd() uintptr })
-	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a descriptor
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // tally yields seq and shows how many elements went by. They may turn out to be more than was known.
