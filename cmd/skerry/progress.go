@@ -30,7 +30,8 @@ type progress struct {
 	unit  string
 	total int64
 	began time.Time
-	bar   *progressbar.ProgressBar // nil until progressAfter
+	bar   *progressbar.ProgressBar // reckons from its making on
+	drawn bool
 	count int64
 }
 
@@ -39,7 +40,14 @@ func newProgress(w io.Writer, quiet bool, unit string, total int64) *progress {
 	if quiet || !isTerminal(w) {
 		return nil
 	}
-	return &progress{w: w, unit: unit, total: total, began: time.Now()}
+	return startProgress(w, unit, total, time.Now())
+}
+
+func startProgress(w io.Writer, unit string, total int64, began time.Time) *progress {
+	p := &progress{w: w, unit: unit, total: total, began: began}
+	p.bar = p.make(total)
+	p.bar.StartWithoutRender() // speed and time count from here on
+	return p
 }
 
 func isTerminal(w io.Writer) bool {
@@ -71,20 +79,21 @@ func (p *progress) show(done, total int64) {
 	if p == nil {
 		return
 	}
-	if p.bar == nil {
-		if time.Since(p.began) < progressAfter {
-			return
-		}
-		p.bar = p.draw(total)
+	if !p.drawn && time.Since(p.began) < progressAfter {
+		return
 	}
-	if total != unknownTotal && done > total {
+	p.drawn = true
+	if total != unknownTotal && done >= total {
 		total = done + 1 // a full bar would end
+	}
+	if total != p.total {
+		p.total = total
 		p.bar.ChangeMax64(total)
 	}
 	_ = p.bar.Set64(done) // what cannot be drawn harms nothing
 }
 
-func (p *progress) draw(total int64) *progressbar.ProgressBar {
+func (p *progress) make(total int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(
 		total,
 		progressbar.OptionSetWriter(p.w),
@@ -103,7 +112,7 @@ func (p *progress) draw(total int64) *progressbar.ProgressBar {
 
 // end takes away what was drawn.
 func (p *progress) end() {
-	if p != nil && p.bar != nil {
+	if p != nil && p.drawn {
 		_ = p.bar.Clear()
 	}
 }
