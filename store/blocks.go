@@ -202,6 +202,9 @@ func (f *feedWalk) block(ctx context.Context, seq uint64, key []byte, check func
 		}
 	}
 	if b.Prev != f.prev.CID {
+		if err := f.prev.VerifySignature(f.author); err != nil { // the one before is to blame: no index has meta blocks
+			return fmt.Errorf("block %d of feed %s: %w", f.prev.Seq, f.id, err)
+		}
 		return fail(crdt.ErrChain)
 	}
 	if seq == f.head && b.CID != f.headCID {
