@@ -150,7 +150,7 @@ func TestAgent_line(t *testing.T) {
 	if n := countRows(t, offline, api.Query{Collection: "climate", Tags: []sensors.Tag{{Key: "source", Value: "weather"}}}); n != 4 {
 		t.Errorf("%d rows of the serial line, want 4", n)
 	}
-	verified, err := offline.Verify(t.Context())
+	verified, err := offline.Verify(t.Context(), nil)
 	if err != nil || !verified.OK {
 		t.Errorf("verify: %+v, %v", verified, err)
 	}
@@ -325,7 +325,7 @@ func TestAgent_metrics(t *testing.T) {
 func TestAgent_keepsTheBackendsPromises(t *testing.T) {
 	apitest.Run(t, func(t *testing.T) apitest.Subject {
 		t.Helper()
-		g := newGateway(t, "[[collection]]\nname = \"climate\"\n[[collection]]\nname = \"empty\"\n")
+		g := newGateway(t, "[[collection]]\nname = \"climate\"\nseal = \"fast\"\n[[collection]]\nname = \"empty\"\n")
 		a, _ := g.start(t)
 		return apitest.Subject{
 			Backend: a, Collection: "climate", Empty: "empty", Table: a.table,

@@ -47,7 +47,7 @@ func TestOffline_rootLeavesNothingOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := offline.Verify(t.Context()); err != nil {
+	if _, err := offline.Verify(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
 	if err := offline.Close(); err != nil {

@@ -39,7 +39,14 @@ func (a *Agent) Tail(ctx context.Context, collection string) (api.Rows, error) {
 }
 
 // Verify implements api.Backend.
-func (a *Agent) Verify(ctx context.Context) (api.Verification, error) { return a.view.Verify(ctx) }
+func (a *Agent) Verify(ctx context.Context, progress func(api.Progress)) (api.Verification, error) {
+	return a.view.Verify(ctx, progress)
+}
+
+// Blocks implements api.Backend.
+func (a *Agent) Blocks(ctx context.Context, collection string) (api.Blocks, error) {
+	return a.view.Blocks(ctx, collection)
+}
 
 // Status implements api.Backend.
 func (a *Agent) Status(context.Context) (api.Status, error) {

@@ -106,6 +106,23 @@ func (v *view) empty(collection string) (api.Rows, error) {
 	return api.Rows{}, &api.NoCollectionError{Name: collection, Known: known}
 }
 
+// Blocks implements api.Backend.
+func (v *view) Blocks(ctx context.Context, collection string) (api.Blocks, error) {
+	blocks, err := v.db.Blocks(ctx, collection)
+	if errors.Is(err, store.ErrNoCollection) {
+		_, err := v.empty(collection)
+		return api.Blocks{Seq: func(func(*crdt.Block, error) bool) {}}, err
+	}
+	if err != nil {
+		return api.Blocks{}, err
+	}
+	out := api.Blocks{Count: blocks.Count, Unsealed: blocks.Unsealed, Seq: blocks.Seq}
+	for _, head := range blocks.Heads {
+		out.Roots = append(out.Roots, head.CID)
+	}
+	return out, nil
+}
+
 // Tail implements api.Backend.
 func (v *view) Tail(ctx context.Context, collection string) (api.Rows, error) {
 	precision := sensors.Milliseconds
@@ -136,8 +153,12 @@ func (v *view) Tail(ctx context.Context, collection string) (api.Rows, error) {
 }
 
 // Verify implements api.Backend.
-func (v *view) Verify(ctx context.Context) (api.Verification, error) {
-	good, damage, err := v.db.Verify(ctx)
+func (v *view) Verify(ctx context.Context, progress func(api.Progress)) (api.Verification, error) {
+	var tell func(done, of uint64)
+	if progress != nil {
+		tell = func(done, of uint64) { progress(api.Progress{Blocks: done, Of: of}) }
+	}
+	good, damage, err := v.db.Verify(ctx, tell)
 	if err != nil {
 		return api.Verification{}, err
 	}

@@ -13,6 +13,7 @@
 //	Digest    whether two stores know the same history             digest.go
 //	Set       the merge itself, in memory: the model for stores    set.go
 //	Entry     what meta feeds carry: series, anchors, losses, sums meta.go
+//	CARReader files of blocks                                     car.go
 //
 // The package is pure: its functions depend on their arguments only, read no clock and do no I/O.
 // What it calls bytes is final: layouts are drawn beside the types, a change takes a new version or

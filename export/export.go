@@ -1,4 +1,4 @@
-// Package export writes rows as files.
+// Package export writes rows and blocks as files.
 package export
 
 import (
@@ -19,14 +19,16 @@ import (
 // Format is a kind of file.
 type Format string
 
-// The formats that rows can be written in.
+// The formats: of rows, and FormatCAR of blocks.
 const (
-	FormatCSV    Format = "csv"
-	FormatNDJSON Format = "ndjson"
+	FormatCSV     Format = "csv"
+	FormatNDJSON  Format = "ndjson"
+	FormatParquet Format = "parquet"
+	FormatCAR     Format = "car"
 )
 
 // Formats returns the formats in the order that people are told of them.
-func Formats() []Format { return []Format{FormatCSV, FormatNDJSON} }
+func Formats() []Format { return []Format{FormatCSV, FormatNDJSON, FormatParquet, FormatCAR} }
 
 // FormatError says that no format goes by a file's name.
 type FormatError struct {
@@ -51,7 +53,7 @@ func FormatOf(path string) (Format, error) {
 	return format, nil
 }
 
-// Rows writes rows in the format, with times in UTC that have p's digits, and returns how many. It stops at the first
+// Rows writes rows in FormatCSV or FormatNDJSON, with times in UTC that have p's digits, and returns how many. It stops at the first
 // error, of rows or of w; what was written until then stays.
 func Rows(w io.Writer, format Format, p sensors.Precision, rows iter.Seq2[sensors.Row, error]) (int64, error) {
 	switch format {
@@ -59,8 +61,9 @@ func Rows(w io.Writer, format Format, p sensors.Precision, rows iter.Seq2[sensor
 		return write(w, csvHeader, rows, func(dst []byte, row *sensors.Row) []byte { return appendCSV(dst, row, p) })
 	case FormatNDJSON:
 		return write(w, "", rows, func(dst []byte, row *sensors.Row) []byte { return append(row.AppendJSON(dst, p), '\n') })
+	case FormatParquet, FormatCAR:
 	}
-	return 0, fmt.Errorf("write rows: unknown format %q", format)
+	return 0, fmt.Errorf("write rows: format %q is not one of text", format)
 }
 
 // chunkBytes is how much is written at once.

@@ -96,8 +96,8 @@ func TestRows_emptyAndErrors(t *testing.T) {
 			t.Errorf("%s into a closed file: %v", format, err)
 		}
 	}
-	if _, err := Rows(io.Discard, "parquet", sensors.Milliseconds, seq(nil, nil)); err == nil {
-		t.Error("an unknown format: no error")
+	if _, err := Rows(io.Discard, FormatParquet, sensors.Milliseconds, seq(nil, nil)); err == nil {
+		t.Error("no format of text: no error")
 	}
 }
 
@@ -106,7 +106,7 @@ type failing struct{}
 func (failing) Write([]byte) (int, error) { return 0, os.ErrClosed }
 
 func TestFormatOf(t *testing.T) {
-	for path, want := range map[string]Format{"a.csv": FormatCSV, "/x/b.CSV": FormatCSV, "c.d.ndjson": FormatNDJSON, "a.parquet": "", "csv": "", "": ""} {
+	for path, want := range map[string]Format{"a.csv": FormatCSV, "/x/b.CSV": FormatCSV, "c.d.ndjson": FormatNDJSON, "a.parquet": FormatParquet, "b.Car": FormatCAR, "a.xls": "", "csv": "", "": ""} {
 		got, err := FormatOf(path)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%s: got %q, %v", path, got, err)
@@ -165,7 +165,16 @@ func BenchmarkRows(b *testing.B) {
 					}
 				}
 			}
-			if _, err := Rows(io.Discard, format, sensors.Milliseconds, endless); err != nil {
+			var err error
+			switch format {
+			case FormatCSV, FormatNDJSON:
+				_, err = Rows(io.Discard, format, sensors.Milliseconds, endless)
+			case FormatParquet:
+				_, err = Parquet(io.Discard, sensors.Milliseconds, About{}, endless)
+			case FormatCAR:
+				b.Skip("has no rows")
+			}
+			if err != nil {
 				b.Fatal(err)
 			}
 		})

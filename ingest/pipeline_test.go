@@ -114,7 +114,7 @@ func (r *rig) count(q store.Query) int {
 
 func (r *rig) verify() (blocks, readings uint64) {
 	r.t.Helper()
-	ok, damage, err := r.db.Verify(context.Background())
+	ok, damage, err := r.db.Verify(context.Background(), nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}

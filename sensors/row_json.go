@@ -53,6 +53,15 @@ func (r *Row) AppendJSON(dst []byte, p Precision) []byte {
 	return append(dst, '}')
 }
 
+// AppendTypedJSON appends what AppendJSON does with a last key more, "type": the value's type ("float", "int", "bool",
+// "string"), so that ParseRow gives back the same row.
+func (r *Row) AppendTypedJSON(dst []byte, p Precision) []byte {
+	dst = r.AppendJSON(dst, p)
+	dst = append(dst[:len(dst)-1], `,"type":"`...)
+	dst = append(dst, r.Series.Type.String()...)
+	return append(dst, `"}`...)
+}
+
 // AppendValue appends the value as plain text, which is the text that AppendJSON writes, without quotes and escapes.
 func (r *Reading) AppendValue(dst []byte) []byte {
 	switch r.Series.Type {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,6 +160,37 @@ func TestParseRow_keepsTheText(t *testing.T) {
 		if diff := cmp.Diff(string(line), string(back.AppendJSON(nil, Nanoseconds))); diff != "" {
 			t.Fatal(diff)
 		}
+		typed := row.AppendTypedJSON(nil, Nanoseconds)
+		if back, err = ParseRow(typed, client); err != nil {
+			t.Fatalf("%s: %v", typed, err)
+		}
+		if got, want := fmt.Sprint(back.Series.Type, back.Value()), fmt.Sprint(row.Series.Type, row.Value()); got != want {
+			t.Fatalf("%s: got %s, want %s", typed, got, want)
+		}
+		if diff := cmp.Diff(string(typed), string(back.AppendTypedJSON(nil, Nanoseconds))); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}
+
+func TestParseRow_types(t *testing.T) {
+	table := NewTable()
+	for _, value := range []any{
+		21.0, 0.0, math.Copysign(0, -1), math.NaN(), math.Inf(1), math.Inf(-1), 1e18, math.MaxFloat64, float64(1 << 62), 0.1,
+		int64(21), int64(1<<53 + 1), int64(math.MinInt64), true, false, "21", "NaN", "+Inf", "", "a\"b",
+	} {
+		row := rowOf(t, table, Series{Name: "v"}, 0, value)
+		back, err := ParseRow(row.AppendTypedJSON(nil, Milliseconds), table)
+		if err != nil || back.Series != row.Series || fmt.Sprint(back.Value()) != fmt.Sprint(value) {
+			t.Errorf("%T %v: got %v of %v, %v", value, value, back.Value(), back.Series, err)
+		}
+	}
+	for _, bad := range []string{`"x","type":"float"`, `true,"type":"float"`, `1.5,"type":"int"`, `1,"type":"string"`, `"1","type":"int"`, `1,"type":"number"`, `"NaN","type":"int"`} {
+		value, kind, _ := strings.Cut(bad, ",")
+		line := `{"time":"2026-02-20T12:00:00.000Z","series":"x","tags":{},"value":` + value + `,"unit":"","author":"",` + kind + `}`
+		if row, err := ParseRow([]byte(line), table); err == nil {
+			t.Errorf("%s: got %v, want an error", bad, row.Value())
+		}
 	}
 }
 
@@ -191,6 +223,7 @@ func TestParseRow_otherShapes(t *testing.T) {
 func FuzzParseRow(f *testing.F) {
 	f.Add([]byte(`{"time":"2026-08-20T12:00:00.123Z","series":"temp","tags":{"room":"a"},"value":21.5,"unit":"C","author":"12"}`))
 	f.Add([]byte(`{"time":"2026-08-20T12:00:00.123Z","series":"temp","tags":{},"value":"\u0000","unit":"C","author":"12"}`))
+	f.Add([]byte(`{"time":"2026-08-20T12:00:00.123Z","series":"temp","tags":{},"value":"-Inf","unit":"C","author":"12","type":"float"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		table := NewTable()
 		row, err := ParseRow(line, table)
@@ -204,6 +237,10 @@ func FuzzParseRow(f *testing.F) {
 		}
 		if diff := cmp.Diff(string(once), string(again.AppendJSON(nil, Nanoseconds))); diff != "" {
 			t.Fatal(diff)
+		}
+		typed := row.AppendTypedJSON(nil, Nanoseconds)
+		if again, err = ParseRow(typed, table); err != nil || again.Series != row.Series {
+			t.Fatalf("%s: %v, %v", typed, again.Series, err)
 		}
 		if !json.Valid(once) {
 			t.Fatalf("not JSON: %s", once)

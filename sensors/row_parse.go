@@ -11,9 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-// ParseRow reads one line that AppendJSON wrote, perhaps with more keys or another order. A number that has neither a
-// point nor an exponent and fits becomes an Int, other numbers a Float; so the row has the text that it had, which is
-// all that views need, and may have another type. Nothing in the row refers to line. The series comes from table.
+// ParseRow reads one line that AppendTypedJSON or AppendJSON wrote, perhaps with more keys or another order. Without a
+// type, a number that has neither a point nor an exponent and fits becomes an Int, other numbers a Float; so the row has
+// the text that it had, which is all that views need, and may have another type. Nothing in the row refers to line. The series comes from table.
 func ParseRow(line []byte, table *Table) (Row, error) {
 	if row, ok := parsePlain(line, table); ok {
 		return row, nil
@@ -25,6 +25,7 @@ func ParseRow(line []byte, table *Table) (Row, error) {
 		Value  json.RawMessage   `json:"value"`
 		Unit   string            `json:"unit"`
 		Author string            `json:"author"`
+		Type   string            `json:"type"`
 	}
 	if err := json.Unmarshal(line, &object); err != nil {
 		return Row{}, fmt.Errorf("parse row: %w", err)
@@ -45,6 +46,9 @@ func ParseRow(line []byte, table *Table) (Row, error) {
 		}
 	} else if series.Type, row.Num, err = parseScalar(object.Value); err != nil {
 		return Row{}, fmt.Errorf("parse row: %w", err)
+	}
+	if !row.retype(&series.Type, object.Type) {
+		return Row{}, fmt.Errorf("parse row: value: %.40q is no value of type %.40q", object.Value, object.Type)
 	}
 	if row.Series, err = table.Intern(series); err != nil {
 		return Row{}, fmt.Errorf("parse row: %w", err)
@@ -87,15 +91,50 @@ func parsePlain(line []byte, table *Table) (Row, bool) {
 	unit := s.quoted()
 	s.literal(`,"author":`)
 	row.Author = string(s.quoted())
+	var given []byte
+	if bytes.HasPrefix(s.rest, []byte{','}) {
+		s.literal(`,"type":`)
+		given = s.quoted()
+	}
 	s.literal(`}`)
 	var ok bool
 	row.Time, ok = parsePlainTime(when)
-	if s.failed || len(s.rest) > 0 || !ok || !utf8.Valid(line) {
+	if s.failed || len(s.rest) > 0 || !ok || !utf8.Valid(line) || !row.retype(&kind, string(given)) {
 		return Row{}, false
 	}
 	var err error
 	row.Series, err = table.Intern(Series{Name: string(name), Tags: tags, Unit: string(unit), Type: kind})
 	return row, err == nil
+}
+
+// retype gives a value, whose type was guessed from its text, the type of that name; "" leaves it. False: it has no such
+// type.
+func (r *Row) retype(kind *Type, name string) bool {
+	guess := *kind
+	switch name {
+	case "", guess.String():
+		return true
+	case Float.String():
+		*kind = Float
+	default:
+		return false
+	}
+	if guess == Int {
+		r.Num = math.Float64bits(float64(r.Int()))
+		return true
+	}
+	f := math.NaN()
+	switch r.Str {
+	case "NaN":
+	case "+Inf":
+		f = math.Inf(1)
+	case "-Inf":
+		f = math.Inf(-1)
+	default:
+		return false
+	}
+	r.Num, r.Str = math.Float64bits(f), ""
+	return guess == String
 }
 
 // scanner reads JSON that has no escapes and no spaces; after a failure it stays failed.

@@ -86,12 +86,15 @@ func (r *rig) expectDamage(what, feed string, seq uint64) {
 	if text := err.Error(); !strings.Contains(text, feed) || !strings.Contains(text, fmt.Sprint("block ", seq)) {
 		r.t.Errorf("%s: got %q, want an error that names block %d of feed %s", what, text, seq, feed)
 	}
-	_, damage, err := r.db.Verify(context.Background())
+	_, damage, err := r.db.Verify(context.Background(), nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	if len(damage) == 0 || damage[0].Feed != feed || damage[0].Seq == nil || *damage[0].Seq != seq {
 		r.t.Errorf("%s: verify reports %+v, want block %d of feed %s", what, damage, seq, feed)
+	}
+	if _, err := r.tryBlocks("climate"); err == nil || !strings.Contains(err.Error(), feed) || !strings.Contains(err.Error(), fmt.Sprint("block ", seq)) {
+		r.t.Errorf("%s: the blocks end with %v, want an error that names block %d of feed %s", what, err, seq, feed)
 	}
 	// Other blocks are still read.
 	s := r.rows(Query{Collection: "climate", From: testStart + 600e9})
@@ -206,7 +209,7 @@ func TestDamage_rows(t *testing.T) {
 		}
 		r.close()
 		r.open()
-		_, damage, err := r.db.Verify(context.Background())
+		_, damage, err := r.db.Verify(context.Background(), nil)
 		if err != nil || len(damage) == 0 {
 			t.Errorf("%s: verify reports %v, %v, want damage", name, damage, err)
 		}
@@ -242,7 +245,7 @@ func TestDamage_metaFeed(t *testing.T) {
 	if rows, err := r.tryRows(Query{Collection: "climate"}); err == nil {
 		t.Errorf("%d rows, want an error", len(rows))
 	}
-	_, damage, err := r.db.Verify(context.Background())
+	_, damage, err := r.db.Verify(context.Background(), nil)
 	if err != nil || len(damage) == 0 {
 		t.Errorf("verify reports %v, %v, want damage", damage, err)
 	}
@@ -268,7 +271,7 @@ func TestDamage_journal(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.open()
-	_, damage, err := r.db.Verify(context.Background())
+	_, damage, err := r.db.Verify(context.Background(), nil)
 	if err != nil || len(damage) != 1 || !strings.HasPrefix(damage[0].File, "journal/") {
 		t.Errorf("verify reports %+v, %v, want the journal's damage", damage, err)
 	}

@@ -364,7 +364,7 @@ func settle(rows []modelRow, newest bool) {
 // verify expects no damage and the model's number of readings.
 func (r *rig) verify() {
 	r.t.Helper()
-	good, damage, err := r.db.Verify(context.Background())
+	good, damage, err := r.db.Verify(context.Background(), nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}

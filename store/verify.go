@@ -28,13 +28,24 @@ type Verified struct {
 
 // Verify reads every block of every feed and checks its hash, its place in the chain, the signatures,
 // that its payload decodes, and that indexes and counters agree. Damage found at opening is reported
-// too. It holds one block in memory.
-func (db *DB) Verify(ctx context.Context) ([]Verified, []Damage, error) {
+// too. It holds one block in memory. After each data block it calls progress with the number of blocks that were checked, and of
+// those that there were when it began; nil: it does not.
+func (db *DB) Verify(ctx context.Context, progress func(done, of uint64)) ([]Verified, []Damage, error) {
 	damage := append([]Damage{}, db.opened.Damage...)
 	var out []Verified
-	for _, c := range db.Collections() {
+	var done, of uint64
+	collections := db.Collections()
+	for _, c := range collections {
+		of += c.Blocks
+	}
+	count := func(blocks uint64) {
+		if done += blocks; progress != nil {
+			progress(done, max(of, done))
+		}
+	}
+	for _, c := range collections {
 		v := Verified{Name: c.Name, Digest: c.Digest}
-		found, err := db.verifyCollection(ctx, &v)
+		found, err := db.verifyCollection(ctx, &v, count)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -49,10 +60,11 @@ type verifier struct {
 	*snapshot
 	out    *Verified
 	held   map[segment]segmentRow // what the blocks amount to
+	count  func(blocks uint64)    // called as they are checked
 	damage []Damage
 }
 
-func (db *DB) verifyCollection(ctx context.Context, out *Verified) ([]Damage, error) {
+func (db *DB) verifyCollection(ctx context.Context, out *Verified, count func(blocks uint64)) ([]Damage, error) {
 	db.mu.RLock()
 	_, exists := db.collections[out.Name]
 	db.mu.RUnlock()
@@ -66,7 +78,7 @@ func (db *DB) verifyCollection(ctx context.Context, out *Verified) ([]Damage, er
 		return nil, err
 	}
 	defer s.close()
-	v := &verifier{snapshot: s, out: out, held: map[segment]segmentRow{}}
+	v := &verifier{snapshot: s, out: out, held: map[segment]segmentRow{}, count: count}
 	out.Readings += uint64(len(s.tail))
 	metas := map[crdt.FeedID]bool{}
 	for number, f := range s.feeds {
@@ -77,6 +89,7 @@ func (db *DB) verifyCollection(ctx context.Context, out *Verified) ([]Damage, er
 		if !metas[f.place.id] {
 			metas[f.place.id] = true
 			out.Blocks += f.place.head
+			count(f.place.head)
 			if err := v.metaSigned(f); err != nil {
 				v.bad(f.place.id, &f.place.head, err.Error())
 			}
@@ -171,6 +184,7 @@ func (c *feedCheck) run(ctx context.Context) error {
 				c.bad(c.feed.id, &seq, err.Error())
 				c.prev, c.sound = nil, false
 			}
+			c.count(1)
 		}
 		next = d.Last + 1
 		return nil
@@ -218,7 +232,7 @@ func (c *feedCheck) block(seg segment, seq uint64) error {
 			return err
 		}
 	}
-	if err := c.indexed(seg, b); err != nil {
+	if err := indexed(c.txn, c.snapshot.number, c.number, seg, b); err != nil {
 		return err
 	}
 	if b.Needs > c.feed.place.head {
@@ -244,15 +258,15 @@ func (c *feedCheck) hold(seg segment, b *crdt.Block) {
 }
 
 // indexed checks that the time index has the block.
-func (c *feedCheck) indexed(seg segment, b *crdt.Block) error {
-	it := c.txn.NewIterator(badger.IteratorOptions{Reverse: true, Prefix: segmentKey(keyTimes, c.snapshot.number, seg)})
+func indexed(txn *badger.Txn, collection, feed uint32, seg segment, b *crdt.Block) error {
+	it := txn.NewIterator(badger.IteratorOptions{Reverse: true, Prefix: segmentKey(keyTimes, collection, seg)})
 	defer it.Close()
-	it.Seek(blockKey(keyTimes, c.snapshot.number, seg, c.number, b.Seq))
+	it.Seek(blockKey(keyTimes, collection, seg, feed, b.Seq))
 	if !it.Valid() {
 		return fmt.Errorf("is not in the time index")
 	}
-	_, feed, seq, ok := parseBlockKey(it.Item().Key())
-	if !ok || feed != c.number {
+	_, found, seq, ok := parseBlockKey(it.Item().Key())
+	if !ok || found != feed {
 		return fmt.Errorf("is not in the time index")
 	}
 	return it.Item().Value(func(v []byte) error {

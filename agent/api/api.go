@@ -6,6 +6,9 @@ import (
 	"iter"
 	"time"
 
+	"github.com/ipfs/go-cid"
+
+	"github.com/skerry-edge/skerry/crdt"
 	"github.com/skerry-edge/skerry/sensors"
 )
 
@@ -24,8 +27,13 @@ type Backend interface {
 	// Tail streams the rows that become durable from now on, until ctx ends. A reader that is too slow
 	// gets an error as its last element.
 	Tail(ctx context.Context, collection string) (Rows, error)
-	// Verify reads and checks every block and says what it found.
-	Verify(ctx context.Context) (Verification, error)
+	// Blocks streams the blocks of a collection as they are when it is called, each checked and after those that it
+	// links to. An error, such as of a damaged block, ends the stream and names feed and seq. ErrNoCollection is as in
+	// Query; a configured collection without rows has no blocks.
+	Blocks(ctx context.Context, collection string) (Blocks, error)
+	// Verify reads and checks every block and says what it found. It calls progress now and then, one call at a time and
+	// none after it returned; nil: it does not.
+	Verify(ctx context.Context, progress func(Progress)) (Verification, error)
 }
 
 // Rows is a stream of rows and the precision that their times have. Seq must be ranged over at most once, and is
@@ -33,6 +41,21 @@ type Backend interface {
 type Rows struct {
 	Precision sensors.Precision
 	Seq       iter.Seq2[sensors.Row, error]
+}
+
+// Blocks is a stream of a collection's blocks. Seq must be ranged over at most once, and is released by ranging over it
+// (or by ctx's end). A block is the caller's.
+type Blocks struct {
+	Roots    []cid.Cid // the heads of all feeds, data and meta, ascending by their bytes
+	Count    uint64    // of blocks
+	Unsealed uint64    // readings that are journalled and in none of them
+	Seq      iter.Seq2[*crdt.Block, error]
+}
+
+// Progress is how far a verification is.
+type Progress struct {
+	Blocks uint64 `json:"blocks"` // that were read
+	Of     uint64 `json:"of"`     // that there are, about
 }
 
 // Query selects rows of one collection; the zero value of a field selects all.

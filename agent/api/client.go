@@ -68,17 +68,15 @@ func (c *Client) Collections(ctx context.Context) ([]Collection, error) {
 	return ask[[]Collection](ctx, c, "/v1/collections")
 }
 
-// Verify checks every block; it may take minutes.
-func (c *Client) Verify(ctx context.Context) (Verification, error) {
-	return askLong[Verification](ctx, c, "/v1/verify")
-}
-
-// Query streams rows. What their types say is ParseRow's guess; their text is exact.
+// Query streams rows.
 func (c *Client) Query(ctx context.Context, q Query) (Rows, error) {
-	return c.stream(ctx, "/v1/query", q.values())
+	params := q.values()
+	params.Set("types", "true")
+	return c.stream(ctx, "/v1/query", params)
 }
 
-// Tail streams rows as they become durable, from before it returns. See Query for types.
+// Tail streams rows as they become durable, from before it returns. What their types say is ParseRow's guess; their text is
+// exact.
 func (c *Client) Tail(ctx context.Context, collection string) (Rows, error) {
 	return c.stream(ctx, "/v1/tail", url.Values{"collection": {collection}})
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"net"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/skerry-edge/skerry/agent/api"
 	"github.com/skerry-edge/skerry/agent/api/apitest"
+	"github.com/skerry-edge/skerry/crdt"
 	"github.com/skerry-edge/skerry/sensors"
 )
 
@@ -183,13 +185,15 @@ func docsBackend(t *testing.T) (m *apitest.Memory, next sensors.Reading) {
 	weather := sensors.Tag{Key: "source", Value: "weather"}
 	at := time.Date(2026, 8, 20, 12, 0, 0, 123e6, time.UTC).UnixNano()
 	temp := &sensors.Series{Name: "temp", Unit: "°C", Type: sensors.Float, Tags: []sensors.Tag{{Key: "room", Value: "cellar"}, weather}}
-	err := m.Add(t.Context(), "climate", []sensors.Reading{
+	readings := []sensors.Reading{
 		{Series: temp, Time: at, Num: math.Float64bits(21.5)},
 		{Series: &sensors.Series{Name: "pressure", Unit: "Pa", Type: sensors.Int, Tags: []sensors.Tag{weather}}, Time: at + 1e9, Num: 101_325},
 		{Series: &sensors.Series{Name: "state", Type: sensors.String, Tags: []sensors.Tag{weather}}, Time: at + 2e9, Str: "dry"},
-	})
-	if err != nil {
-		t.Fatal(err)
+	}
+	for _, part := range [][]sensors.Reading{readings[:2], readings[2:]} { // the first two get into a block
+		if err := m.Add(t.Context(), "climate", part); err != nil {
+			t.Fatal(err)
+		}
 	}
 	seq := uint64(7)
 	m.SetDamage(api.Damage{Feed: "0a0b0c", Seq: &seq, Reason: "the hash differs"})
@@ -250,6 +254,10 @@ func TestDocs_examples(t *testing.T) {
 				tails = append(tails, e)
 				continue
 			}
+			if strings.Contains(e.url, "/v1/blocks") {
+				checkBlocksExample(t, socket, e)
+				continue
+			}
 			code, body := get(t, socket, e.url)
 			if (code == http.StatusOK) == (s.title == "Errors") {
 				t.Errorf("%s: status %d", e.url, code)
@@ -273,6 +281,29 @@ func TestDocs_examples(t *testing.T) {
 	}
 	if count < len(api.Routes()) {
 		t.Errorf("ran %d examples, want one for each of %d routes", count, len(api.Routes()))
+	}
+}
+
+// checkBlocksExample reads the answer as a CAR.
+func checkBlocksExample(t *testing.T, socket string, e example) {
+	t.Helper()
+	response := open(t, socket, e.url) //nolint:bodyclose // open closes it when the test ends
+	if kind := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || kind != "application/vnd.ipld.car; version=1" {
+		t.Fatalf("%s: status %d, type %q", e.url, response.StatusCode, kind)
+	}
+	if blocks, unsealed := response.Header.Get(api.BlocksHeader), response.Header.Get(api.UnsealedHeader); blocks != "3" || unsealed != "1" {
+		t.Errorf("%s: %s blocks, %s unsealed, want 3 and 1", e.url, blocks, unsealed)
+	}
+	car, err := crdt.NewCARReader(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		if _, err = car.Next(); err != nil {
+			if i != 3 || !errors.Is(err, io.EOF) {
+				t.Errorf("%s: after %d blocks: %v", e.url, i, err)
+			}
+		}
 	}
 }
 

@@ -1,8 +1,11 @@
 package api
 
-import "github.com/skerry-edge/skerry/sensors"
+import (
+	"github.com/skerry-edge/skerry/crdt"
+	"github.com/skerry-edge/skerry/sensors"
+)
 
-// These are the nouns of package sensors that the API's types are made of, for callers that know only
+// These are the nouns of packages sensors and crdt that the API's types are made of, for callers that know only
 // the door.
 
 // Row is sensors.Row.
@@ -16,6 +19,9 @@ type Series = sensors.Series
 
 // Tag is sensors.Tag.
 type Tag = sensors.Tag
+
+// Block is crdt.Block.
+type Block = crdt.Block
 
 // Precision is sensors.Precision.
 type Precision = sensors.Precision

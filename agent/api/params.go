@@ -104,12 +104,23 @@ func parseQuery(v url.Values) (Query, error) {
 			return Query{}, badRequest("parameter limit: %.40q is no whole number of rows", text)
 		}
 	}
-	if text := v.Get("newest"); text != "" {
-		if q.Newest, err = strconv.ParseBool(text); err != nil {
-			return Query{}, badRequest("parameter newest: %.40q is neither true nor false", text)
-		}
+	if q.Newest, err = parseBool(v, "newest"); err != nil {
+		return Query{}, err
 	}
 	return q, nil
+}
+
+// parseBool reads a parameter that is true or false; one that is not there is false.
+func parseBool(v url.Values, name string) (bool, error) {
+	text := v.Get(name)
+	if text == "" {
+		return false, nil
+	}
+	is, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, badRequest("parameter %s: %.40q is neither true nor false", name, text)
+	}
+	return is, nil
 }
 
 func parseCollection(v url.Values) (string, error) {

@@ -22,7 +22,7 @@ type Route struct {
 	Does   string // one sentence
 	Access Access
 	Params []string // names of the query parameters that it takes
-	Stream bool     // answers with one row a line
+	Stream bool     // answers as long as there is something
 
 	serve func(s *Server, w http.ResponseWriter, r *http.Request) error
 }
@@ -36,7 +36,8 @@ func Routes() []Route {
 		{http.MethodGet, "/v1/collections", "Lists the collections.", Read, nil, false, answer(listCollections)},
 		{http.MethodGet, "/v1/query", "Streams the rows that the parameters select.", Read, queryParams(), true, (*Server).query},
 		{http.MethodGet, "/v1/tail", "Streams the rows that become durable from now on.", Read, collection, true, (*Server).tail},
-		{http.MethodGet, "/v1/verify", "Reads and checks every block.", Read, nil, false, (*Server).verify},
+		{http.MethodGet, "/v1/blocks", "Streams the blocks of a collection as a CAR.", Read, collection, true, (*Server).blocks},
+		{http.MethodGet, "/v1/verify", "Reads and checks every block.", Read, []string{"progress"}, false, (*Server).verify},
 		{http.MethodGet, "/metrics", "Shows the metrics in Prometheus' text format.", Read, nil, false, (*Server).showMetrics},
 		{http.MethodGet, "/healthz", "Says that the process answers.", Read, nil, false, (*Server).healthz},
 		{http.MethodGet, "/readyz", "Says whether the agent is ready: 200 or 503.", Read, nil, false, (*Server).readyz},
@@ -44,7 +45,7 @@ func Routes() []Route {
 }
 
 func queryParams() []string {
-	return []string{"collection", "from", "to", "series", "tag", "author", "limit", "newest"}
+	return []string{"collection", "from", "to", "series", "tag", "author", "limit", "newest", "types"}
 }
 
 // answer makes a handler of a question that has one JSON answer.
@@ -65,17 +66,6 @@ func listCollections(b Backend, ctx context.Context) ([]Collection, error) { //n
 		all = []Collection{}
 	}
 	return all, err
-}
-
-// verify checks everything, for one caller at a time.
-func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
-	select {
-	case s.verifying <- struct{}{}:
-		defer func() { <-s.verifying }()
-	default:
-		return &agentError{text: "agent is busy: a verification is running", kind: ErrBusy}
-	}
-	return answer(Backend.Verify)(s, w, r)
 }
 
 func (s *Server) showMetrics(w http.ResponseWriter, r *http.Request) error {

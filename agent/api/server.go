@@ -119,6 +119,9 @@ func (s *Server) handler(route Route) http.Handler {
 			s.fail(counted, r, err)
 		}
 		s.options.Metrics.requests.WithLabelValues(route.Path, strconv.Itoa(counted.status)).Inc()
+		if errors.Is(err, errAborted) {
+			panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's way to cut the connection
+		}
 	})
 }
 

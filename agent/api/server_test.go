@@ -49,6 +49,13 @@ func TestServer_badRequests(t *testing.T) {
 		"/v1/tail?collection=nothing":                                          404,
 		"/v1/tail":                                                             400,
 		"/v1/tail?collection=climate&limit=1":                                  400,
+		"/v1/blocks":                                                           400,
+		"/v1/blocks?collection=nothing":                                        404,
+		"/v1/blocks?collection=climate&from=2026-01-01T00:00:00Z":              400,
+		"/v1/blocks?collection=climate":                                        200,
+		"/v1/verify?progress=maybe":                                            400,
+		"/v1/query?collection=climate&types=maybe":                             400,
+		"/v1/query?collection=climate&types=true":                              200,
 		"/v1/status?x=1":                                                       400,
 		"/v1/nothing":                                                          404,
 		"/v1/status/":                                                          404,
@@ -217,7 +224,7 @@ type verifying struct {
 	began, end chan struct{}
 }
 
-func (v verifying) Verify(context.Context) (api.Verification, error) {
+func (v verifying) Verify(context.Context, func(api.Progress)) (api.Verification, error) {
 	v.began <- struct{}{}
 	<-v.end
 	return api.Verification{OK: true}, nil
@@ -229,11 +236,11 @@ func TestServer_verifiesForOneAtATime(t *testing.T) {
 	client := dial(t, socket)
 	first := make(chan error, 1)
 	go func() {
-		_, err := client.Verify(context.Background())
+		_, err := client.Verify(context.Background(), nil)
 		first <- err
 	}()
 	<-backend.began
-	if _, err := client.Verify(t.Context()); !errors.Is(err, api.ErrBusy) {
+	if _, err := client.Verify(t.Context(), nil); !errors.Is(err, api.ErrBusy) {
 		t.Errorf("a second one: got %v, want ErrBusy", err)
 	}
 	close(backend.end)

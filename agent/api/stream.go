@@ -30,7 +30,14 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.stream(w, r, func(ctx context.Context) (Rows, error) { return s.backend.Query(ctx, q) })
+	line := (*sensors.Row).AppendJSON
+	switch typed, err := parseBool(v, "types"); {
+	case err != nil:
+		return err
+	case typed:
+		line = (*sensors.Row).AppendTypedJSON
+	}
+	return s.stream(w, r, line, func(ctx context.Context) (Rows, error) { return s.backend.Query(ctx, q) })
 }
 
 func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
@@ -38,21 +45,34 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.stream(w, r, func(ctx context.Context) (Rows, error) { return s.backend.Tail(ctx, collection) })
+	return s.stream(w, r, (*sensors.Row).AppendJSON, func(ctx context.Context) (Rows, error) { return s.backend.Tail(ctx, collection) })
 }
 
-// stream answers with one row a line. An error after the first byte is a last line with the key error.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, open func(context.Context) (Rows, error)) error {
+// enter takes one of the server's slots for streams, which the caller gives back with leave.
+func (s *Server) enter() (leave func(), err error) {
 	select {
 	case s.streams <- struct{}{}:
-		defer func() { <-s.streams }()
 	default:
 		s.options.Metrics.refused.WithLabelValues(refusedStreams).Inc()
-		return &agentError{text: fmt.Sprintf("agent is busy: %d streams are open", maxStreams), kind: ErrBusy}
+		return nil, &agentError{text: fmt.Sprintf("agent is busy: %d streams are open", maxStreams), kind: ErrBusy}
 	}
 	s.options.Metrics.streams.Inc()
-	defer s.options.Metrics.streams.Dec()
+	return func() {
+		s.options.Metrics.streams.Dec()
+		<-s.streams
+	}, nil
+}
 
+// lineOf appends a row as JSON.
+type lineOf func(*sensors.Row, []byte, sensors.Precision) []byte
+
+// stream answers with one row a line. An error after the first byte is a last line with the key error.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, line lineOf, open func(context.Context) (Rows, error)) error {
+	leave, err := s.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	rows, err := open(ctx)
@@ -63,7 +83,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, open func(contex
 	w.Header().Set(PrecisionHeader, strconv.Itoa(int(rows.Precision)))
 	w.WriteHeader(http.StatusOK)
 
-	lines := &lineWriter{out: w, control: http.NewResponseController(w), failed: cancel, waiting: make(chan struct{}, 1)}
+	lines := &lineWriter{out: w, line: line, control: http.NewResponseController(w), failed: cancel, waiting: make(chan struct{}, 1)}
 	var flusher sync.WaitGroup
 	flusher.Go(func() { lines.flushLate(ctx) })
 	lines.mu.Lock()
@@ -93,6 +113,7 @@ func (s *Server) copyRows(ctx context.Context, lines *lineWriter, rows Rows) err
 // add wait, up to stallTimeout.
 type lineWriter struct {
 	out     http.ResponseWriter
+	line    lineOf
 	control *http.ResponseController
 	failed  func()        // called when a write failed
 	waiting chan struct{} // has one element when buf got its first line
@@ -106,7 +127,7 @@ func (l *lineWriter) add(row *sensors.Row, p sensors.Precision) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	first := len(l.buf) == 0
-	l.buf = row.AppendJSON(l.buf, p)
+	l.buf = l.line(row, l.buf, p)
 	l.buf = append(l.buf, '\n')
 	if len(l.buf) >= chunkBytes {
 		l.writeLocked()

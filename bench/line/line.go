@@ -61,7 +61,7 @@ func (s *sums) Seal(collection string, blocks []*crdt.Block, readings, losses in
 			s.Other += uint64(len(b.Raw))
 			continue
 		}
-		s.Blocks++
+		s.Sealed.Blocks++ // the store has Blocks, too
 		s.Payload += uint64(len(b.Payload))
 		s.Raw += uint64(len(b.Raw))
 	}

@@ -44,6 +44,7 @@ func Groups() []Group {
 		{"filter", (*Bench).filter},
 		{"disk", (*Bench).disk},
 		{"query", (*Bench).query},
+		{"export", (*Bench).export},
 		{"memory", (*Bench).memory},
 		{"writes", (*Bench).writes},
 		{"growth", (*Bench).growth},

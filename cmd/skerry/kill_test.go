@@ -262,7 +262,7 @@ func (k *killRig) check(round int, acked map[string][]int64, log io.Reader) {
 			k.t.Error(err)
 		}
 	}()
-	verified, err := store.Verify(ctx)
+	verified, err := store.Verify(ctx, nil)
 	if err != nil {
 		k.t.Fatalf("round %d: %v", round, err)
 	}

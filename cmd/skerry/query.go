@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,10 +16,11 @@ import (
 
 // queryFlags are what the command line says of a query.
 type queryFlags struct {
-	from, to, series, author, format string
-	tags                             []string
-	limit                            int64
-	newest                           bool
+	selectionFlags
+
+	format string
+	limit  int64
+	newest bool
 }
 
 func newQueryCmd(p *place) *cobra.Command {
@@ -53,11 +53,7 @@ In GLOB, * matches any characters. Tables show local time; JSON and CSV are UTC.
 		ValidArgsFunction: p.completeCollection,
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.from, "from", "", "first time `T`, inclusive (default: the beginning)")
-	f.StringVar(&flags.to, "to", "", "last time `T`, exclusive (default: now)")
-	f.StringVar(&flags.series, "series", "", "only series whose name matches `GLOB`")
-	f.StringArrayVar(&flags.tags, "tag", nil, "only series with the tag `k=v`; may be given several times")
-	f.StringVar(&flags.author, "author", "", "only rows written by the gateway with this `NAME|KEY`: its name or peer ID")
+	flags.add(cmd, "now")
 	f.Int64Var(&flags.limit, "limit", 0, "at most `N` rows (default: all)")
 	f.BoolVar(&flags.newest, "newest", false, "newest first")
 	f.StringVar(&flags.format, "format", "table", "print `FORMAT`: table, json or csv")
@@ -71,38 +67,15 @@ func formats() []string { return []string{"table", "json", "csv"} }
 
 // query checks the flags and makes a query of them.
 func (f *queryFlags) query(cmd *cobra.Command, collection string, now time.Time, zone *time.Location) (api.Query, error) {
-	q := api.Query{Collection: collection, Series: f.series, Author: f.author, Limit: f.limit, Newest: f.newest, To: now.UnixNano()}
-	if err := api.CheckName(collection); err != nil {
-		return q, usageError("", "collection: %w", err)
-	}
+	q := api.Query{Collection: collection, Limit: f.limit, Newest: f.newest, To: now.UnixNano()}
 	if f.format != "table" && f.format != "json" && f.format != "csv" {
 		return q, usageError("", "--format %q: want table, json or csv", f.format)
 	}
 	if f.limit < 0 || f.limit == 0 && cmd.Flags().Changed("limit") {
 		return q, usageError("leave --limit out for all rows", "--limit %d: want at least 1", f.limit)
 	}
-	var err error
-	if cmd.Flags().Changed("from") {
-		if q.From, err = parseWhen("from", f.from, now, zone); err != nil {
-			return q, err
-		}
-	}
-	if cmd.Flags().Changed("to") {
-		if q.To, err = parseWhen("to", f.to, now, zone); err != nil {
-			return q, err
-		}
-		if q.To <= q.From {
-			return q, usageError("--from is inclusive, --to exclusive", "--to is not after --from: nothing lies between")
-		}
-	}
-	for _, text := range f.tags {
-		key, value, ok := strings.Cut(text, "=")
-		if !ok || key == "" {
-			return q, usageError("for example: --tag room=cellar", "--tag %q: want k=v", text)
-		}
-		q.Tags = append(q.Tags, api.Tag{Key: key, Value: value})
-	}
-	return q, nil
+	err := f.fill(cmd, &q, now, zone)
+	return q, err
 }
 
 // writeRows writes rows in a format. That a table has none is said to people.

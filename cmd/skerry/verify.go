@@ -13,7 +13,7 @@ import (
 )
 
 func newVerifyCmd(p *place) *cobra.Command {
-	var asJSON bool
+	var asJSON, quiet bool
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Read and check every block",
@@ -24,7 +24,13 @@ Exit code 0: everything is as it should be; 3: damage was found.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var v api.Verification
 			err := ask(cmd, p, func(ctx context.Context, backend api.Backend) (err error) {
-				v, err = backend.Verify(ctx)
+				bar := newProgress(cmd.ErrOrStderr(), quiet, "blocks", unknownTotal)
+				defer bar.end()
+				var tell func(api.Progress)
+				if bar != nil {
+					tell = func(p api.Progress) { bar.show(int64(p.Blocks), int64(p.Of)) } //nolint:gosec // below 2^63
+				}
+				v, err = backend.Verify(ctx, tell)
 				return err
 			})
 			if damaged, is := agent.Damaged(err); is { // so much that it does not open
@@ -37,6 +43,7 @@ Exit code 0: everything is as it should be; 3: damage was found.`,
 		},
 	}
 	addJSONFlag(cmd, &asJSON)
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	p.addSocketFlags(cmd)
 	p.addDirFlag(cmd)
 	return cmd

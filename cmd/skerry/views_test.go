@@ -121,7 +121,12 @@ ok: no damage
 		{"query climate --tag room", 2, "", "error: --tag \"room\": want k=v\nhint: for example: --tag room=cellar\n"},
 		{"query climate --from -1x", 2, "", "error: --from \"-1x\": not a span of time\nhint: " + whenHint + "\n"},
 		{"query climate --from -1h --to -2h", 2, "", "error: --to is not after --from: nothing lies between\nhint: --from is inclusive, --to exclusive\n"},
-		{"export climate --out x.parquet", 2, "", "error: --out: file \"x.parquet\": the name must end in one of .csv, .ndjson\n"},
+		{"export climate --out x.xls", 2, "", "error: --out: file \"x.xls\": the name must end in one of .csv, .ndjson, .parquet, .car\n"},
+		{"export climate --out x.csv --from -1h --to -2h", 2, "", "error: --to is not after --from: nothing lies between\nhint: --from is inclusive, --to exclusive\n"},
+		{"export climate --out x.car --series t*", 2, "", "error: --series: a .car file holds the whole collection\nhint: leave it out, or write .parquet, .csv or .ndjson\n"},
+		{"export climate --out x.car --tag a=b --from -1h", 2, "", "error: --from: a .car file holds the whole collection\nhint: leave it out, or write .parquet, .csv or .ndjson\n"},
+		{"export nothing --out x.parquet", 1, "", "error: no such collection: \"nothing\"; known are: climate, empty\n"},
+		{"export nothing --out x.car", 1, "", "error: no such collection: \"nothing\"; known are: climate, empty\n"},
 		{"tail nothing", 1, "", "error: no such collection: \"nothing\"; known are: climate, empty\n"},
 	} {
 		args := strings.Fields(test.args)
@@ -199,26 +204,6 @@ func TestViews_noAgent(t *testing.T) {
 	}
 	if _, err := os.Stat(socket + ".csv"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("export left a file: %v", err)
-	}
-}
-
-func TestExport_files(t *testing.T) {
-	socket := serveViews(t, viewRows(t))
-	path := filepath.Join(t.TempDir(), "out.csv")
-	code, stdout, stderr := skerry(t, "export", "climate", "--out", path, "--socket", socket)
-	if code != 0 || stdout != "" || stderr != "wrote 4 rows to "+path+"\n" {
-		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
-	}
-	got, err := os.ReadFile(path)
-	if err != nil || strings.Count(string(got), "\n") != 5 {
-		t.Errorf("%v\n%s", err, got)
-	}
-	code, _, stderr = skerry(t, "export", "empty", "--out", path, "--socket", socket)
-	if got, err = os.ReadFile(path); code != 0 || err != nil || string(got) != "time,series,tags,value,unit,author\n" {
-		t.Errorf("an empty collection: exit code %d, %v\n%s%s", code, err, stderr, got)
-	}
-	if code, _, stderr = skerry(t, "export", "climate", "--socket", socket); code != exitUsage {
-		t.Errorf("without --out: exit code %d\n%s", code, stderr)
 	}
 }
 

@@ -67,7 +67,7 @@ type Format struct {
 	rules     *rules
 	timeField string // the field that holds the time; "" if there is none
 	zone      *time.Location
-	perRecord bool  // each record has a plan of its own
+	perRecord bool // each record has a plan of its own
 	types     choice[sensors.Type]
 	cacheMax  int64 // bytes, estimated
 

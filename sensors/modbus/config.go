@@ -1,6 +1,10 @@
 package modbus
 
-import "time"
+import (
+	"time"
+
+	"github.com/skerry-edge/skerry/sensors"
+)
 
 // The values of RegisterConfig.Table: the four tables that a slave has.
 const (

@@ -24,6 +24,7 @@ type Memory struct {
 	mu          sync.Mutex // guards what follows
 	status      api.Status
 	damage      []api.Damage
+	cut         error // of streams of blocks
 	collections map[string]*collection
 }
 
@@ -31,6 +32,7 @@ type collection struct {
 	precision sensors.Precision
 	rows      []sensors.Row // in the order of compare
 	tails     map[*tail]bool
+	ledger    ledger
 }
 
 type tail struct {
@@ -88,7 +90,7 @@ func (m *Memory) Add(_ context.Context, name string, readings []sensors.Reading)
 		}
 	}
 	slices.SortStableFunc(c.rows, compare)
-	return nil
+	return c.ledger.add(name, c.precision, readings)
 }
 
 // compare is the order of views: time, then series, then author.
@@ -149,9 +151,13 @@ func (m *Memory) Collections(context.Context) ([]api.Collection, error) {
 func digest(rows []sensors.Row) string { return fmt.Sprintf("%064x", len(rows)) }
 
 // Verify says what SetDamage set.
-func (m *Memory) Verify(context.Context) (api.Verification, error) {
+func (m *Memory) Verify(_ context.Context, progress func(api.Progress)) (api.Verification, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if progress != nil {
+		progress(api.Progress{Blocks: 1, Of: 2})
+		progress(api.Progress{Blocks: 2, Of: 2})
+	}
 	v := api.Verification{OK: len(m.damage) == 0, Collections: []api.VerifiedCollection{}, Damage: []api.Damage{}, Repaired: []api.Damage{}}
 	for _, name := range m.namesLocked() {
 		rows := m.collections[name].rows

@@ -18,7 +18,7 @@ import (
 // Subject is a backend under test. It starts without rows.
 type Subject struct {
 	Backend api.Backend
-	// Collection is the name of a configured collection of kind events with a precision of milliseconds.
+	// Collection is the name of a configured collection of kind events with a precision of milliseconds, which seals soon.
 	Collection string
 	// Empty is the name of another one, to which nothing is added.
 	Empty string
@@ -43,13 +43,17 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 		{"queryOrder", checkQueryOrder},
 		{"queryRandom", checkQueryRandom},
 		{"queryValues", checkQueryValues},
+		{"queryTypes", checkQueryTypes},
 		{"queryAuthor", checkQueryAuthor},
 		{"queryMany", checkQueryMany},
 		{"queryConcurrent", checkQueryConcurrent},
 		{"queryStops", checkQueryStops},
 		{"queryUnknown", checkUnknown},
 		{"tail", checkTail},
+		{"blocks", checkBlocks},
+		{"blocksOfNone", checkBlocksOfNone},
 		{"verify", checkVerify},
+		{"verifyProgress", checkProgress},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.check(t, start(t)) })
 	}
@@ -228,7 +232,7 @@ func checkVerify(t *testing.T, s Subject) {
 	t.Helper()
 	base := time.Date(2026, 8, 20, 12, 0, 0, 0, time.UTC).UnixNano()
 	s.add(t, s.reading(t, sensors.Series{Name: "a"}, base, 0.5))
-	v, err := s.Backend.Verify(t.Context())
+	v, err := s.Backend.Verify(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
