@@ -8,11 +8,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/table"
+	"golang.org/x/sync/errgroup"
 )
+
+// checkedTables is how many tables are read and checked at a time, each up to 2 MiB.
+const checkedTables = 4
 
 // checkTables checks every block of every table that the MANIFEST lists, before Badger opens them:
 // over a damaged one Badger panics on a goroutine of its own, where nobody can recover, or leaves the whole
@@ -30,18 +35,29 @@ func checkTables(dir string, o badger.Options) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("read database manifest: %w", err)
 	}
+	var mu sync.Mutex
 	var damage []Damage
+	var g errgroup.Group
+	g.SetLimit(checkedTables)
 	for id := range manifest.Tables {
-		path := table.NewFilename(id, dir)
-		b, err := os.ReadFile(path)
-		if err == nil {
-			err = checkTable(b, id)
-		} else if errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("read database table: %w", err)
-		}
-		if err != nil {
-			damage = append(damage, Damage{File: "badger/" + filepath.Base(path), Reason: err.Error()})
-		}
+		g.Go(func() error {
+			path := table.NewFilename(id, dir)
+			b, err := os.ReadFile(path)
+			if err == nil {
+				err = checkTable(b, id)
+			} else if errors.Is(err, fs.ErrPermission) {
+				return fmt.Errorf("read database table: %w", err)
+			}
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				damage = append(damage, Damage{File: "badger/" + filepath.Base(path), Reason: err.Error()})
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	if len(damage) > 0 {
 		slices.SortFunc(damage, func(a, b Damage) int { return strings.Compare(a.File, b.File) })
