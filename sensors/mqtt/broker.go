@@ -133,6 +133,7 @@ func NewBroker(
 		conns:    make(map[*brokerConn]struct{}),
 		sessions: make(map[string]*brokerSession),
 		wills:    make(map[string]delayedWill),
+		pace:     pace{once: paceOnce, most: paceCredit},
 	}
 	capabilities := mochi.NewDefaultServerCapabilities()
 	capabilities.MaximumClients = c.MaxClients

@@ -82,7 +82,7 @@ func (b *Broker) look(topic string) passing {
 // mayQueue reports whether a message with the topic may be queued for the client, and counts it if it will be of QoS 0.
 func (b *Broker) mayQueue(c *brokerConn, cl *mochi.Client, topic string) bool {
 	p := b.look(topic)
-	if c.life.Err() != nil || p.qos > 0 && subscribedQoS(cl, topic) > 0 {
+	if c.life.Err() != nil || p.qos > 0 && (!b.takesQoS0(c, cl) || subscribedQoS(cl, topic) > 0) {
 		return true // it is not queued, or held
 	}
 	size, read := p.size, c.hasRead() // its lock comes first
@@ -144,6 +144,22 @@ func (h *brokerHook) OnPublishDropped(cl *mochi.Client, pk packets.Packet) {
 	if c, ok := connOf(cl); ok && (pk.FixedHeader.Qos == 0 || subscribedQoS(cl, pk.TopicName) == 0) {
 		h.broker.ahead.written(c, &pk)
 	}
+}
+
+// takesQoS0 reports whether any subscription of the client is of QoS 0: most have none, and then need not be looked at one by one.
+func (b *Broker) takesQoS0(c *brokerConn, cl *mochi.Client) bool {
+	epoch := b.epoch.Load() + 1
+	if known := c.qos0.Load(); known>>1 == epoch {
+		return known&1 == 1
+	}
+	known := epoch << 1
+	for _, s := range cl.State.Subscriptions.GetAll() {
+		if s.Qos == 0 {
+			known |= 1
+		}
+	}
+	c.qos0.Store(known)
+	return known&1 == 1
 }
 
 // subscribedQoS returns the highest QoS with which the client subscribes to the topic.

@@ -81,7 +81,8 @@ type brokerConn struct {
 	deniedFilters []int  // of the latest SUBSCRIBE, by position
 
 	pacing   pacing
-	ahead    aheadOf // guarded by Broker.ahead
+	ahead    aheadOf       // guarded by Broker.ahead
+	qos0     atomic.Uint64 // takesQoS0 as of a Broker.epoch
 	draining atomic.Bool
 
 	mu          sync.Mutex // guards what follows; taken before brokerSession.mu and fanout.mu

@@ -23,6 +23,8 @@ const (
 // delivered a moment later. So a message waits for a subscriber that keeps acknowledging. One that does not would then stop
 // everybody: it is given up until it has caught up, and all waiting together is limited to a part of the time.
 type pace struct {
+	once, most time.Duration // paceOnce and paceCredit; tests whose subscriber starves for want of a core have more
+
 	mu     sync.Mutex // guards what follows
 	credit time.Duration
 	at     time.Time // when credit was right
@@ -32,9 +34,9 @@ type pace struct {
 func (p *pace) allowed(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.credit = min(paceCredit, p.credit+now.Sub(p.at)/paceShare)
+	p.credit = min(p.most, p.credit+now.Sub(p.at)/paceShare)
 	p.at = now
-	return max(0, min(p.credit, paceOnce))
+	return max(0, min(p.credit, p.once))
 }
 
 // spend notes that a message waited.

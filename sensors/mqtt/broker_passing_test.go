@@ -85,6 +85,7 @@ func TestBroker_passesOnInOrder(t *testing.T) {
 
 func TestBroker_waitsForASubscriberThatKeepsUp(t *testing.T) {
 	f := startBroker(t, mqtttest.NewSink(1, true), nil)
+	f.broker.pace.once, f.broker.pace.most = 10*time.Second, 10*time.Second // this machine may be busy
 	listener, c := f.dial(t, "l", nil), f.dial(t, "a", nil)
 	subscribe(t, listener, "#", 1)
 	for i := range 8000 {
@@ -154,7 +155,7 @@ func TestBroker_clientThatHearsItselfIsNotStuck(t *testing.T) {
 }
 
 func TestPace_isAPartOfTheTime(t *testing.T) {
-	var p pace
+	p := pace{once: paceOnce, most: paceCredit}
 	now := time.Unix(1000, 0)
 	waited := time.Duration(0)
 	for range 10000 {
