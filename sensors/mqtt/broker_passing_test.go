@@ -106,6 +106,7 @@ func TestBroker_waitsForASubscriberThatKeepsUp(t *testing.T) {
 
 func TestBroker_waitsForASubscriberThatAcknowledgesLate(t *testing.T) {
 	f := startBroker(t, mqtttest.NewSink(1, true), nil)
+	f.broker.pace.once, f.broker.pace.most = 10*time.Second, 10*time.Second // likewise
 	listener, _ := f.dial5(t, "l", nil)
 	listener.subscribe5(t, packets.Subscription{Filter: "#", Qos: 1})
 	c := f.dial(t, "a", nil)
