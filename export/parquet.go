@@ -258,6 +258,9 @@ func (t *parquetTable) putValue(row *sensors.Row) {
 
 // flush hands the batch to the columns.
 func (t *parquetTable) flush() error {
+	if t.batchRows == 0 {
+		return nil // the library computes a bad pointer of no values
+	}
 	for i, column := range t.columns {
 		if _, err := column.WriteRowValues(t.batch[i]); err != nil {
 			return err
