@@ -27,6 +27,13 @@ const (
 	ReasonUnsupported Reason = "unsupported" // right, but of a kind that the format does not read; not worth a line in the log
 )
 
+// The reasons of a protocol whose messages rest on earlier ones.
+const (
+	ReasonNoBirth  Reason = "no_birth" // what it needs was not said before, or is not known any more
+	ReasonSequence Reason = "sequence" // it came late, or after a gap: what it means is not certain
+	ReasonGap      Reason = "gap"      // inputs that did not come, counted once for all that are missing in a row
+)
+
 // The reasons for which a request of a polled source gave no reading.
 const (
 	ReasonTimeout   Reason = "timeout"    // no answer in time
@@ -73,6 +80,8 @@ type SourceStatus struct {
 	Repeats  uint64            `json:"repeats"`        // inputs
 	Readings uint64            `json:"readings"`       // decoded
 	Filtered uint64            `json:"filtered"`       // of these, dropped by mapping or dedup
+	Unread   uint64            `json:"unread"`         // values of a kind that the format does not read, in inputs that were decoded
+	Answers  uint64            `json:"answers"`        // messages to publish to the source, such as requests for a rebirth
 	Bytes    uint64            `json:"bytes"`          // received
 	Samples  []Sample          `json:"samples,omitempty"`
 	Troubles []Trouble         `json:"troubles,omitempty"` // of parts of the source, by name

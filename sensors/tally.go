@@ -67,6 +67,20 @@ func (t *Tally) Reject(now time.Time, err *DecodeError, input []byte, size int) 
 	t.samples[err.Reason] = Sample{Reason: err.Reason, What: err.What, Bytes: quoted[1 : len(quoted)-1], Time: now.UTC()}
 }
 
+// Aside counts what a decoder said of one input, and of others that did not come.
+func (t *Tally) Aside(now time.Time, a Aside) {
+	if a.Gap != nil {
+		t.Missed(now, a.Gap, 1)
+	}
+	if a.Unread == 0 && len(a.Answers) == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.status.Unread += uint64(max(a.Unread, 0))
+	t.status.Answers += uint64(len(a.Answers))
+}
+
 // Missed counts inputs that never came to be, because of err: they have no bytes.
 func (t *Tally) Missed(now time.Time, err *DecodeError, inputs uint64) {
 	if inputs == 0 {

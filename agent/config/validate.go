@@ -297,7 +297,7 @@ func (v *validator) templates(s namedSource, topics []string) {
 	_, err := decode.New(s.decode, s.name, patterns, sensors.Milliseconds, sensors.NewTable())
 	for _, one := range leaves(err) {
 		key, what, found := strings.Cut(one.Error(), ": ")
-		if first, _, _ := strings.Cut(key, "."); !found || !slices.Contains([]string{"series", "tags", "topics"}, first) {
+		if first, _, _ := strings.Cut(key, "."); !found || !slices.Contains([]string{"series", "tags", "topics", "format"}, first) {
 			key, what = "", one.Error()
 		}
 		s.report(key, strings.TrimSuffix(what, "; "), "")

@@ -11,7 +11,7 @@ import (
 // Config is the part of a source's configuration that says what its bytes mean. The zero value of
 // each field but Format is a usable default.
 type Config struct {
-	Format string `toml:"format"` // "json", "keyvalue", "csv", "value", "influx", "nmea", "regex"
+	Format string `toml:"format"` // "json", "keyvalue", "csv", "value", "influx", "nmea", "regex", "sparkplug"
 
 	// Time names the field that holds the time, as a path: "ts", "meta.time". Empty: the time of
 	// arrival. The field itself is no reading. TimeUnit is "s", "ms", "us", "ns", "rfc3339" or "iso8601".
@@ -23,7 +23,7 @@ type Config struct {
 	TimeZone string `toml:"time_zone"`
 
 	// Series is a template of the series' name: {field}, {topic}, {topic.N} with N from 1, {source},
-	// any tag, or a word of the format: {measurement} and {key} of influx, {talker} and {sentence} of nmea. Empty: the field's name. Tags are templates without {field}, by the tag's key; they
+	// any tag, or a word of the format: {measurement} and {key} of influx, {talker} and {sentence} of nmea, {group}, {node} and {device} of sparkplug. Empty: the field's name. Tags are templates without {field}, by the tag's key; they
 	// override tags that the topic gives. TagSource adds the tag source; nil means true.
 	Series    string            `toml:"series"`
 	Tags      map[string]string `toml:"tags"`
@@ -64,6 +64,9 @@ type Config struct {
 	Sentences []string `toml:"sentences"`
 	Checksum  string   `toml:"checksum"`
 
+	// Rebirth says that edge nodes of format sparkplug may be asked for their birth certificates; nil means true.
+	Rebirth *bool `toml:"rebirth"`
+
 	// Texts and numbers, as they are written, that are true, false or no reading, whatever field they are of.
 	TrueValues  []string `toml:"true_values"`
 	FalseValues []string `toml:"false_values"`
@@ -79,15 +82,15 @@ type Config struct {
 
 // DefaultConfig returns the defaults; Format has none.
 func DefaultConfig() Config {
-	tag := true
-	return Config{TagSource: &tag, MaxSeries: DefaultMaxSeries}
+	tag, rebirth := true, true
+	return Config{TagSource: &tag, Rebirth: &rebirth, MaxSeries: DefaultMaxSeries}
 }
 
 // UsesTopic reports whether a template of c uses {topic} or {topic.N}. If none does, what the
 // wildcards + and # of a topic stand for is lost. Lines of format influx name their series
-// themselves, so for them it is always true.
+// themselves, and of format sparkplug the topic's levels are tags, so for them it is always true.
 func UsesTopic(c Config) bool {
-	if c.Format == formatInflux {
+	if c.Format == formatInflux || c.Format == formatSparkplug {
 		return true
 	}
 	texts := slices.Collect(maps.Values(c.Tags))
@@ -112,6 +115,8 @@ func (c Config) SeriesLimit() int {
 func (c Config) clone() Config {
 	tag := c.TagSource == nil || *c.TagSource
 	c.TagSource = &tag
+	rebirth := c.Rebirth == nil || *c.Rebirth
+	c.Rebirth = &rebirth
 	c.Tags, c.Rename, c.Unit = maps.Clone(c.Tags), maps.Clone(c.Rename), maps.Clone(c.Unit)
 	c.Scale, c.Offset = maps.Clone(c.Scale), maps.Clone(c.Offset)
 	c.Include, c.Exclude = slices.Clone(c.Include), slices.Clone(c.Exclude)

@@ -16,6 +16,8 @@
 //     stay exact under the Int definition. So printf's 21 among 21.5 starts no second definition.
 //   - null and empty strings, objects, arrays and cells are no readings.
 //   - true_values, false_values and null_values are looked at first, before what a text or number says by itself.
+//   - What format sparkplug cannot read of a message (templates, data sets, arrays, bytes) is counted, and the rest is taken:
+//     a birth certificate with a template in it would otherwise make a whole edge node unreadable (decision 0014).
 //   - Strings are copied: readings never point into the raw input.
 package decode
 
@@ -50,10 +52,12 @@ const (
 	formatInflux   = "influx"
 	formatNMEA     = "nmea"
 	formatRegex    = "regex"
+
+	formatSparkplug = "sparkplug"
 )
 
 func formats() []string {
-	return []string{formatJSON, formatKeyValue, formatCSV, formatValue, formatInflux, formatNMEA, formatRegex}
+	return []string{formatJSON, formatKeyValue, formatCSV, formatValue, formatInflux, formatNMEA, formatRegex, formatSparkplug}
 }
 
 // Format is what the decoders of one source share. Safe for concurrent use; its memory is bounded
@@ -69,7 +73,8 @@ type Format struct {
 	zone      *time.Location
 	perRecord bool // each record has a plan of its own
 	types     choice[sensors.Type]
-	cacheMax  int64 // bytes, estimated
+	cacheMax  int64  // bytes, estimated
+	edges     *edges // of format sparkplug
 
 	cache atomic.Pointer[cache]
 
@@ -107,12 +112,15 @@ func New(c Config, source string, patterns []sensors.TopicPattern, precision sen
 		rules:     rules,
 		timeField: c.timeField(),
 		zone:      zone,
-		perRecord: c.Format == formatInflux || c.Format == formatNMEA,
+		perRecord: c.Format == formatInflux || c.Format == formatNMEA || c.Format == formatSparkplug,
 		types:     newChoice(c.Types),
 		cacheMax:  4<<20 + int64(c.MaxSeries)<<10,
 		series:    make(map[string]*entry),
 	}
 	f.cache.Store(new(cache))
+	if c.Format == formatSparkplug {
+		f.edges = newEdges(*c.Rebirth, f.cacheMax)
+	}
 	return f, nil
 }
 
@@ -131,6 +139,8 @@ func (f *Format) Decoder() sensors.Decoder {
 		return newNMEADecoder(f)
 	case formatRegex:
 		return newRegexDecoder(f)
+	case formatSparkplug:
+		return newSparkplugDecoder(f)
 	}
 	return newValueDecoder(f) // New admits no other
 }

@@ -118,6 +118,18 @@ func (f *Format) fieldFor(p *plan, path []byte, unit string) (*field, error) {
 		return fd, nil
 	}
 	full := string(path)
+	fd, err := f.newField(p, full, unit)
+	if err != nil {
+		return nil, err
+	}
+	if f.remember(p.cache, fieldBytes+2*int64(len(full))) {
+		fd = p.fields.add(full, fd)
+	}
+	return fd, nil
+}
+
+// newField is fieldFor without remembering anything.
+func (f *Format) newField(p *plan, full, unit string) (*field, error) {
 	name, inside := f.rules.below(full)
 	fd := &field{name: name}
 	switch {
@@ -138,9 +150,6 @@ func (f *Format) fieldFor(p *plan, path []byte, unit string) (*field, error) {
 		offset, shifted := f.rules.offset.of(name)
 		fd.scaled = scaled || shifted
 		fd.scale = newScaling(scale, offset)
-	}
-	if f.remember(p.cache, fieldBytes+2*int64(len(full))) {
-		fd = p.fields.add(full, fd)
 	}
 	return fd, nil
 }

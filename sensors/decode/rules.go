@@ -133,6 +133,17 @@ func (r *rules) checkTags(c Config, patterns []sensors.TopicPattern) error {
 	if c.Format == formatNMEA {
 		fromTopic[wordTalker], fromTopic[wordSentence] = true, true
 	}
+	if c.Format == formatSparkplug {
+		if len(patterns) == 0 {
+			faults = append(faults, errors.New("format: there are no topics on a serial line, and sparkplug needs those of MQTT"))
+		}
+		for _, p := range patterns {
+			if !mayBeSparkplug(p) {
+				faults = append(faults, fmt.Errorf("topics: %q takes no message of Sparkplug B; write \"spBv1.0/#\", or \"spBv1.0/GROUP/#\" for one group", p))
+			}
+		}
+		fromTopic[tagGroup], fromTopic[tagNode], fromTopic[tagDevice] = true, true, true
+	}
 	for _, rule := range r.tags {
 		check("tags."+rule.key, rule.value, fromTopic)
 	}

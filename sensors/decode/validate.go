@@ -36,6 +36,8 @@ func (c Config) validateTime(report func(key, what, hint string)) {
 		c.validateInfluxTime(report)
 	case c.Format == formatNMEA:
 		c.validateNMEATime(report)
+	case c.Format == formatSparkplug:
+		c.validateSparkplugTime(report)
 	case c.Time != "":
 		known(report, "time_unit", c.TimeUnit, timeUnits())
 	case c.TimeUnit != "":

@@ -31,6 +31,16 @@ func (c Config) validateNMEATime(report func(key, what, hint string)) {
 	}
 }
 
+func (c Config) validateSparkplugTime(report func(key, what, hint string)) {
+	const hint = "leave it out"
+	if c.Time != "" {
+		report("time", "messages of format sparkplug hold their times themselves", hint)
+	}
+	if c.TimeUnit != "" {
+		report("time_unit", "times of format sparkplug are milliseconds", hint)
+	}
+}
+
 func (c Config) validateZone(report func(key, what, hint string)) {
 	const hint = `"UTC", "Local" for this machine's, or a name such as "Europe/Berlin"`
 	switch {
@@ -53,6 +63,9 @@ func (c Config) validateFormats(report func(key, what, hint string)) {
 		case len(c.Root) > MaxPathBytes || strings.HasPrefix(c.Root, ".") || strings.HasSuffix(c.Root, "."):
 			report("root", fmt.Sprintf("%.64q is no path", c.Root), `such as root = "params" or "data.values"`)
 		}
+	}
+	if c.Rebirth != nil && !*c.Rebirth && c.Format != formatSparkplug {
+		report("rebirth", "only format sparkplug has births", "")
 	}
 	if c.Format == formatRegex {
 		c.validatePattern(report)
