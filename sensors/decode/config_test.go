@@ -19,7 +19,7 @@ func TestConfig_Validate(t *testing.T) {
 		want   []string // key: what; hint
 	}{
 		{"json", Config{Format: formatJSON}, nil},
-		{"default", DefaultConfig(), []string{"format: is missing; one of json, keyvalue, csv, value, influx, nmea, regex"}},
+		{"default", DefaultConfig(), []string{"format: is missing; one of json, keyvalue, csv, value, influx, nmea, regex, sparkplug"}},
 		{"format", Config{Format: "keyvalu"}, []string{`format: unknown value "keyvalu"; did you mean "keyvalue"?`}},
 		{"time", Config{Format: formatJSON, Time: "ts", TimeUnit: unitMillis}, nil},
 		{"time without unit", Config{Format: formatJSON, Time: "ts"}, []string{"time_unit: is missing; one of s, ms, us, ns, rfc3339, iso8601"}},

@@ -214,11 +214,12 @@ func (d *sparkplugDecoder) nodeBirth(e *edge, p *wirePayload) error {
 		}
 		return d.values(e, e.own, p, true)
 	}
-	unexpected := e.born && !e.expecting && e.isLate(p)
+	doubtful := e.isDoubtful(p)
 	before, had := e.session, e.born && e.sessioned
 	gone := slices.Sorted(mapsKeys(e.devices))
 	s.forget(e)
-	if unexpected {
+	if doubtful {
+		e.doubted, e.doubt = true, p.stamp
 		d.ask(e)
 		return reject(sensors.ReasonSequence, "the birth is older than the one before: it came late, or the edge node's clock went back")
 	}

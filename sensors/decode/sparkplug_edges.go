@@ -37,8 +37,9 @@ const (
 //     edge node (a device's is not enough: its edge node's is what starts the numbers). Metrics that data gives by name
 //     and type go on.
 //
-// A birth that is older than the one that holds, without having been asked for, comes late, or the edge node's clock went
-// back: neither holds then. An edge node is asked to be born again whenever something is rejected for want of a birth.
+// A birth that is older than the one that holds comes late, or the edge node's clock went back: neither holds then, and the
+// next one does that is younger than either. An edge node is asked to be born again whenever something is rejected for want of
+// a birth.
 //
 // What no receiver can see: a birth was lost together with the messages that make the numbers fit again, and so was the
 // death before it, which is sent at QoS 1. Missed is for doors that know of such a hole.
@@ -62,8 +63,9 @@ type edge struct {
 	gone      bool       // it is not in the map any more
 	born      bool
 	sound     bool   // nothing is missing since the birth
-	expecting bool   // it was asked to be born again, and was not yet
-	stamp     uint64 // of the birth, in ms; 0: it had none
+	stamp     uint64 // of the birth, the latest if it does not hold, in ms; 0: it had none
+	doubted   bool   // a birth came that was older, and none holds
+	doubt     uint64 // the stamp of that one
 	session   uint64 // bdSeq of the birth
 	sessioned bool   // the birth had one
 	hash      uint64 // of the birth
@@ -169,7 +171,7 @@ func (s *edges) mayAsk(e *edge, now time.Time) bool {
 	if s.asked++; s.asked > maxAsked {
 		return false
 	}
-	e.askedAt, e.expecting = now, true
+	e.askedAt = now
 	return true
 }
 
@@ -200,7 +202,7 @@ func (s *edges) reserve(metrics, size int) (*birth, error) {
 
 // install begins anew with a birth of the edge node.
 func (e *edge) install(own *birth, p *wirePayload, hash uint64) {
-	e.born, e.sound, e.expecting = true, true, false
+	e.born, e.sound, e.doubted = true, true, false
 	e.own, e.devices, e.seen = own, nil, new([256]uint64)
 	e.stamp, e.hash, e.count = p.stamp, hash, 0
 	e.next = uint8(p.seq) + 1 //nolint:gosec // below 256; wraps
@@ -230,6 +232,12 @@ const (
 	late
 	afterGap
 )
+
+// isDoubtful reports whether the payload, a birth, is older than the one that holds, or than the last one that did, and
+// than the one because of which that does not hold any more.
+func (e *edge) isDoubtful(p *wirePayload) bool {
+	return e.isLate(p) && (e.born || e.doubted && p.stamp <= e.doubt)
+}
 
 // isLate reports whether the payload is older than the birth that holds.
 func (e *edge) isLate(p *wirePayload) bool { return p.stamped && p.stamp < e.stamp }

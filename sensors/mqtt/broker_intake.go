@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/mochi-mqtt/server/v2/packets"
+
 	"github.com/skerry-edge/skerry/sensors"
 )
 
@@ -14,6 +16,7 @@ const slabReadings = 64
 type intake struct {
 	publication publication // of the message at hand, to save an allocation
 	decoders    []sensors.Decoder
+	answers     []sensors.Message // of the decoders, to the message at hand
 	readings    []sensors.Reading // those beyond its length are free
 	origins     []sensors.Origin  // likewise
 }
@@ -35,6 +38,11 @@ func (in *intake) decode(b *Broker, route int, p *publication) (sensors.Batch, b
 	raw := sensors.Raw{Source: r.Source, Topic: p.topic.name, Payload: p.payload, Arrived: now, Quality: quality}
 	free := in.readings[len(in.readings):]
 	got, err := in.decoders[route].Decode(free, raw)
+	if attentive, ok := in.decoders[route].(sensors.Attentive); ok {
+		aside := attentive.Aside()
+		r.Tally.Aside(now, aside)
+		in.answers = append(in.answers, aside.Answers...)
+	}
 	if err != nil {
 		var fault *sensors.DecodeError
 		if !errors.As(err, &fault) {
@@ -64,6 +72,7 @@ func (in *intake) origin(client string, p *publication) *sensors.Origin {
 // add offers a message of QoS 1 or 2 to the routes that take it, except those in have. It waits for room in the
 // pipeline. m must not be used afterwards. An error ends the connection.
 func (in *intake) add(c *brokerConn, p *publication, m *inbound, have uint32) error {
+	defer in.answer(c)
 	routes := p.topic.routes
 	for i, route := range routes {
 		if have&routeBit(i) != 0 {
@@ -92,6 +101,7 @@ func (in *intake) add(c *brokerConn, p *publication, m *inbound, have uint32) er
 // offer offers a message of QoS 0 to the routes that take it, which never waits. m may be nil, and must not be used
 // afterwards.
 func (in *intake) offer(c *brokerConn, p *publication, m *inbound) {
+	defer in.answer(c)
 	for i, route := range p.topic.routes {
 		batch, ok := in.decode(c.broker, route, p)
 		if !ok {
@@ -108,3 +118,18 @@ func (in *intake) offer(c *brokerConn, p *publication, m *inbound) {
 		c.broker.sink.Offer(batch, done)
 	}
 }
+
+// answer passes on what the decoders had to answer. No source takes it: it is the agent's own.
+func (in *intake) answer(c *brokerConn) {
+	for _, a := range in.answers {
+		c.deliver(&packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Publish}, TopicName: a.Topic, Payload: a.Payload,
+			Origin: answersAs, ProtocolVersion: 4,
+		})
+	}
+	clear(in.answers)
+	in.answers = in.answers[:0]
+}
+
+// answersAs is the client in whose name answers are passed on.
+const answersAs = "skerry"

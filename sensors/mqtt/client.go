@@ -147,6 +147,9 @@ func (c *Client) visit(ctx context.Context, short int) (connected bool, fault *c
 	if !link.present {
 		c.subscribed = false
 	}
+	if attentive, ok := c.receiver.decoder.(sensors.Attentive); ok && (!link.present || c.config.QoS == 0) {
+		attentive.Missed() // else the broker has kept at least what is published at QoS 1, such as deaths of edge nodes
+	}
 	close(conn.ready)
 	c.log.InfoContext(ctx, "mqtt source connected", "source", c.config.Name, "broker", c.config.Broker, "session_present", link.present)
 

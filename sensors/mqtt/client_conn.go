@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/skerry-edge/skerry/sensors"
 )
 
 // Time-outs of a connection.
@@ -102,6 +105,21 @@ func (c *clientConn) SetDeadline(t time.Time) error {
 		c.open.Store(true)
 	}
 	return err
+}
+
+// publish sends messages at QoS 0. What does not go out now, because the connection ends, goes nowhere.
+func (c *clientConn) publish(messages []sensors.Message) {
+	for _, m := range messages {
+		size := 2 + len(m.Topic) + len(m.Payload)
+		packet := make([]byte, 5, 5+size)
+		packet[0] = packets.Publish << 4
+		packet = packet[:1+putLength(packet[1:], size)]
+		packet = binary.BigEndian.AppendUint16(packet, uint16(len(m.Topic))) //nolint:gosec // at most sensors.MaxTopicBytes
+		packet = append(append(packet, m.Topic...), m.Payload...)
+		if _, err := c.Write(packet); err != nil {
+			return
+		}
+	}
 }
 
 // Close ends the connection without a cause.

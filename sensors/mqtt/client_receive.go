@@ -37,7 +37,7 @@ func (c *Client) receive(ctx context.Context, conn *clientConn, m paho.Message) 
 	}
 	size := max(len(m.Payload()), cut)
 	if m.Qos() == 0 {
-		if batch, ok := c.decode(m, size, cut > 0); ok {
+		if batch, ok := c.decode(conn, m, size, cut > 0); ok {
 			c.tally.Decoded(size, len(batch.Readings))
 			if len(batch.Readings) > 0 {
 				c.sink.Offer(batch, nil)
@@ -67,13 +67,13 @@ func (c *Client) receive(ctx context.Context, conn *clientConn, m paho.Message) 
 	case clientWaiting:
 		c.tally.Repeat(size)
 	case clientFresh:
-		c.keep(ctx, msg, m, cut > 0)
+		c.keep(ctx, conn, msg, m, cut > 0)
 	}
 }
 
 // keep decodes a fresh message and hands it to the sink.
-func (c *Client) keep(ctx context.Context, msg *clientMessage, m paho.Message, cut bool) {
-	batch, ok := c.decode(m, msg.size, cut)
+func (c *Client) keep(ctx context.Context, conn *clientConn, msg *clientMessage, m paho.Message, cut bool) {
+	batch, ok := c.decode(conn, m, msg.size, cut)
 	if ok && len(batch.Readings) == 0 {
 		c.tally.Decoded(msg.size, 0)
 	}
@@ -124,7 +124,7 @@ func (m *clientMessage) done(err error) {
 }
 
 // decode turns a message into a batch. A message that cannot be decoded is counted, and ok is false.
-func (c *Client) decode(m paho.Message, size int, cut bool) (batch sensors.Batch, ok bool) {
+func (c *Client) decode(conn *clientConn, m paho.Message, size int, cut bool) (batch sensors.Batch, ok bool) {
 	now, quality := c.clock()
 	reject := func(fault *sensors.DecodeError) (sensors.Batch, bool) {
 		c.tally.Reject(now, fault, m.Payload(), size)
@@ -149,6 +149,11 @@ func (c *Client) decode(m paho.Message, size int, cut bool) (batch sensors.Batch
 	readings, err := r.decoder.Decode(r.chunk[len(r.chunk):], sensors.Raw{
 		Source: c.config.Name, Topic: topic, Payload: m.Payload(), Arrived: now, Quality: quality,
 	})
+	if attentive, ok := r.decoder.(sensors.Attentive); ok {
+		aside := attentive.Aside()
+		c.tally.Aside(now, aside)
+		conn.publish(aside.Answers)
+	}
 	if err != nil {
 		var fault *sensors.DecodeError
 		if !errors.As(err, &fault) {
