@@ -214,6 +214,9 @@ func (d *sparkplugDecoder) nodeBirth(e *edge, p *wirePayload) error {
 		}
 		return d.values(e, e.own, p, true)
 	}
+	if d.hash == e.hash {
+		return reject(sensors.ReasonSequence, "the birth came again, and does not hold any more")
+	}
 	doubtful := e.isDoubtful(p)
 	before, had := e.session, e.born && e.sessioned
 	gone := slices.Sorted(mapsKeys(e.devices))

@@ -38,7 +38,7 @@ const (
 //     and type go on.
 //
 // A birth that is older than the one that holds comes late, or the edge node's clock went back: neither holds then, and the
-// next one does that is younger than either. An edge node is asked to be born again whenever something is rejected for want of
+// next one does that is younger than either, or than the late one. An edge node is asked to be born again whenever something is rejected for want of
 // a birth.
 //
 // What no receiver can see: a birth was lost together with the messages that make the numbers fit again, and so was the
@@ -64,7 +64,7 @@ type edge struct {
 	born      bool
 	sound     bool   // nothing is missing since the birth
 	stamp     uint64 // of the birth, the latest if it does not hold, in ms; 0: it had none
-	doubted   bool   // a birth came that was older, and none holds
+	doubted   bool   // a birth came that was older than the last one that held
 	doubt     uint64 // the stamp of that one
 	session   uint64 // bdSeq of the birth
 	sessioned bool   // the birth had one
@@ -233,8 +233,9 @@ const (
 	afterGap
 )
 
-// isDoubtful reports whether the payload, a birth, is older than the one that holds, or than the last one that did, and
-// than the one because of which that does not hold any more.
+// isDoubtful reports whether the payload, a birth, is older than the one that holds, or than the last one that did and not
+// younger than the one that made that void. A birth after a death may be older: clocks of edge nodes begin in 1970 where no
+// battery keeps them.
 func (e *edge) isDoubtful(p *wirePayload) bool {
 	return e.isLate(p) && (e.born || e.doubted && p.stamp <= e.doubt)
 }

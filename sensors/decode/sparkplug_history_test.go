@@ -35,6 +35,7 @@ type historyEdge struct {
 	heard   int      // the latest of them that arrived
 	born    [3]int   // counts births of the parts: 0 is the edge node itself
 	aliases [3][]int // of the metrics
+	misled  bool     // nobody can tell: see deliver
 	pending bool     // it was asked to be born again
 }
 
@@ -161,7 +162,8 @@ func (h *history) restart() {
 func (h *history) deliver(m historyMessage) {
 	known := h.format.edges.byName["g/"+m.edge.name]
 	// The birth that the message rests on was not heard, and its number is the next since an earlier one: nobody can tell.
-	blind := known != nil && known.born && known.sound && m.births[0] > m.edge.heard && known.next == uint8(m.seq)
+	blind := known != nil && known.born && known.sound && m.births[0] > m.edge.heard && (m.edge.misled || known.next == uint8(m.seq))
+	m.edge.misled = m.edge.misled && !strings.Contains(m.topic, "NBIRTH") || blind // and what comes again of it
 	d := h.format.Decoder()
 	raw := sensors.Raw{Source: "src", Topic: m.topic, Payload: m.payload, Arrived: time.UnixMilli(int64(h.now) * 100)}
 	got, err := d.Decode(nil, raw)

@@ -269,6 +269,10 @@ func TestSparkplug_births(t *testing.T) {
 	s.rejects("g/NBIRTH/n", nbirth(2, 5000, x), sensors.ReasonSequence, false)
 	s.rejects("g/NBIRTH/n", nbirth(2, 5000, x), sensors.ReasonSequence, false)
 	s.takes("g/NBIRTH/n", nbirth(2, 5001, x), "x{group=g,node=n}[mV] int 1")
+	// One that comes again after the death does not bring the edge node back; a clock may go back while it is away.
+	s.takes("g/NDEATH/n", sp.Payload{Seq: -1, Metrics: nbirth(2, 0).Metrics[:1]}, []string{}...)
+	s.rejects("g/NBIRTH/n", nbirth(2, 5001, x), sensors.ReasonSequence, false)
+	s.takes("g/NBIRTH/n", nbirth(0, 4000, x), "x{group=g,node=n}[mV] int 1")
 	// A birth whose values cannot be kept is a birth all the same.
 	s.rejects("g/NBIRTH/n", nbirth(3, 6000, x, born("big", 2, sp.UInt64, sp.OfLong(1<<63))), sensors.ReasonValue, false)
 	s.takes("g/NDATA/n", sp.Payload{Seq: 1, Metrics: []sp.Metric{alias(2, sp.OfLong(5))}}, "big{group=g,node=n} int 5")
@@ -335,8 +339,8 @@ func TestSparkplug_bounds(t *testing.T) {
 		t.Errorf("%d edge nodes, asked %d times", n, asked)
 	}
 	// Births of devices until there is no more room, and again after a death.
-	for range 3 {
-		s.takes("g/NBIRTH/real", nbirth(1, birthTime), "Node Info/Online{group=g,node=real} bool true")
+	for round := range uint64(3) {
+		s.takes("g/NBIRTH/real", nbirth(1, birthTime-round), "Node Info/Online{group=g,node=real} bool true")
 		var metrics []sp.Metric
 		for i := range uint64(1000) {
 			metrics = append(metrics, born(fmt.Sprintf("m%d", i), i, sp.Bytes, nil))
