@@ -65,6 +65,8 @@ func (m agentMetrics) Collect(ch chan<- prometheus.Metric) {
 		count("source_repeated_inputs_total", "Inputs suppressed as repeats.", src.Repeats, "source", src.Name)
 		count("source_decoded_readings_total", "Readings decoded.", src.Readings, "source", src.Name)
 		count("source_filtered_readings_total", "Readings dropped by mapping or dedup.", src.Filtered, "source", src.Name)
+		count("source_unread_values_total", "Values of a kind that the format does not read, in decoded inputs.", src.Unread, "source", src.Name)
+		count("source_answers_total", "Messages published to the source, such as requests for births.", src.Answers, "source", src.Name)
 		count("source_received_bytes_total", "Bytes received.", src.Bytes, "source", src.Name)
 		for reason, n := range src.Rejected {
 			count("source_rejected_inputs_total", "Inputs rejected, by reason.", n, "source", src.Name, "reason", string(reason))

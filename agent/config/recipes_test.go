@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -128,6 +129,12 @@ func (r *recipe) readings() string {
 				var payload string
 				raw.Topic, payload, _ = strings.Cut(message, " ")
 				raw.Payload = []byte(payload)
+				if digits, is := strings.CutPrefix(payload, "hex:"); is {
+					var err error
+					if raw.Payload, err = hex.DecodeString(digits); err != nil {
+						r.t.Fatal(err)
+					}
+				}
 				if !s.takes(raw.Topic) {
 					continue
 				}
@@ -139,6 +146,11 @@ func (r *recipe) readings() string {
 			}
 			for _, one := range readings {
 				out.WriteString(recipeLine(one))
+			}
+			if attentive, ok := s.decoder.(sensors.Attentive); ok {
+				for _, answer := range attentive.Aside().Answers {
+					fmt.Fprintf(&out, "asked: %s\n", answer.Topic)
+				}
 			}
 		}
 		if !taken {

@@ -64,6 +64,7 @@ rejected (reason ` + "`too_long`" + `).
 | ` + "`influx`" + ` | InfluxDB's line protocol, a record a line: ` + "`cpu,host=a usage=0.5,n=3i 1700000000000000000`" + `. See below. |
 | ` + "`nmea`" + ` | NMEA 0183, a record a sentence: ` + "`$GPRMC,…*70`" + `. See below. |
 | ` + "`regex`" + ` | Named groups of ` + "`pattern`" + ` become fields: numbers, true, false, nan, inf, else strings; blanks around them are cut off. Each match is a record, and what stands between is not looked at; no match is a fault. Line ends behind the input are cut off, so ` + "`$`" + ` is its end. Bytes outside of the groups need not be UTF-8. |
+| ` + "`sparkplug`" + ` | Sparkplug B, over MQTT only: births, data and deaths of edge nodes. See [sparkplug.md](sparkplug.md). |
 
 **Header of csv.** With ` + "`header = true`" + ` the first row of an input may be a header: all its cells are names, that is, not empty, not
 true, false, nan or inf, and not beginning with a digit, sign or point. With ` + "`columns`" + ` it is skipped; without, it names the cells of the
@@ -245,7 +246,7 @@ func referenceWords() map[string]string {
 		"source.modbus.slave.register.interval":      "0: the slave's; 10 ms to 24 h",
 		"source.modbus.slave.register.no_value":      "what the slave gives when it has no value: patterns `\"0x8000\"`, numbers before scale `\"-32768\"`, `\"nan\"`. Then there is no reading",
 
-		"source.*.format":               "`json`, `keyvalue`, `csv`, `value`, `influx`, `nmea` or `regex`: see below; what devices send: [recipes.md](recipes.md)",
+		"source.*.format":               "`json`, `keyvalue`, `csv`, `value`, `influx`, `nmea`, `regex` or `sparkplug`: see below; what devices send: [recipes.md](recipes.md)",
 		"source.*.time":                 "the field that holds the time, as a path: `ts`, `meta.time`; it is no reading itself; `utc` for `nmea`. Empty: the time of arrival, for `influx` that of the line",
 		"source.*.time_unit":            "`s`, `ms`, `us`, `ns`, `rfc3339` (with a zone) or `iso8601` (with or without); needed with `time`. For `influx` what the lines' time counts; empty: `ns`",
 		"source.*.time_zone":            "of times without one, with `iso8601`: `UTC`, `Local` or a name such as `Europe/Berlin`",
@@ -263,6 +264,7 @@ func referenceWords() map[string]string {
 		"source.*.separator":            "one ASCII character, for `csv` (empty: a comma) and `keyvalue` (empty: blanks, commas, semicolons)",
 		"source.*.type":                 "for `value`: `auto`, `float`, `int`, `bool` (also 1, 0, on, off), `string`; what does not fit is rejected. Empty: `auto`",
 		"source.*.root":                 "path of the object that holds the fields, for `json`; names begin below it, and nothing else is looked at but `time`, a path from the top",
+		"source.*.rebirth":              "ask edge nodes of format `sparkplug` for their births where they are needed, at most every 30 s",
 		"source.*.pattern":              "RE2 expression with named groups, for `regex`: `'(?P<weight>[0-9.]+) kg'`; at most 4096 bytes",
 		"source.*.sentences":            "types of sentences to read, for `nmea`, such as `RMC`; none: all that it knows",
 		"source.*.checksum":             "for `nmea`: `required`, or `optional`: checked where there is one. Empty: `required`",

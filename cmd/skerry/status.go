@@ -135,6 +135,9 @@ func writeSources(b *strings.Builder, sources []api.SourceStatus, now time.Time)
 			writeHint(b, s.Hint)
 		}
 		writeRejected(b, s)
+		if s.Unread > 0 {
+			fmt.Fprintf(b, "%s: did not read %s of a kind that its format does not read\n", printable(s.Name), amount(s.Unread, "value", "values"))
+		}
 	}
 	return err
 }
