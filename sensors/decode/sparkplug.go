@@ -200,6 +200,10 @@ func (d *sparkplugDecoder) numbered(e *edge, p *wirePayload) error {
 		if how == repeated && at <= b.since {
 			return reject(sensors.ReasonSequence, "seq %d came again after a birth of its device", p.seq)
 		}
+		if p.stamped && p.stamp < b.stamp {
+			d.ask(e)
+			return reject(sensors.ReasonSequence, "seq %d is older than the birth of its device", p.seq)
+		}
 		return d.values(e, b, p, false)
 	}
 	return d.values(e, e.own, p, false)
@@ -259,7 +263,7 @@ func (d *sparkplugDecoder) deviceBirth(e *edge, p *wirePayload, at uint64, again
 	if again {
 		defer s.free(b)
 	} else {
-		b.since = at
+		b.since, b.stamp = at, p.stamp
 		s.installDevice(e, strings.Clone(device), b)
 	}
 	if err := d.online(device, true); err != nil {

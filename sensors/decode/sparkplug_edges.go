@@ -80,6 +80,7 @@ type edge struct {
 // birth is what a birth certificate says of an edge node or a device.
 type birth struct {
 	since   uint64 // edge.count when it came
+	stamp   uint64 // in ms; 0: it had none
 	metrics []bornMetric
 	byAlias map[uint64]*bornMetric
 	byName  map[string]*bornMetric

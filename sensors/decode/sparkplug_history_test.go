@@ -162,16 +162,16 @@ func (h *history) restart() {
 func (h *history) deliver(m historyMessage) {
 	known := h.format.edges.byName["g/"+m.edge.name]
 	// The birth that the message rests on was not heard, and its number is the next since an earlier one: nobody can tell.
-	blind := known != nil && known.born && known.sound && m.births[0] > m.edge.heard && (m.edge.misled || known.next == uint8(m.seq))
-	m.edge.misled = m.edge.misled && !strings.Contains(m.topic, "NBIRTH") || blind // and what comes again of it
-	d := h.format.Decoder()
+	blind := known != nil && known.born && known.sound && (m.edge.misled || m.births[0] > m.edge.heard && known.next == uint8(m.seq))
+	m.edge.misled = blind && !strings.Contains(m.topic, "NBIRTH") // what follows it, and what comes again
+	d := newSparkplugDecoder(h.format)
 	raw := sensors.Raw{Source: "src", Topic: m.topic, Payload: m.payload, Arrived: time.UnixMilli(int64(h.now) * 100)}
 	got, err := d.Decode(nil, raw)
 	h.log = append(h.log, fmt.Sprintf("%s seq %d births %v: %d readings, %v", m.topic, m.seq, m.births, len(got), err))
 	if strings.Contains(m.topic, "NBIRTH") {
 		m.edge.heard = max(m.edge.heard, m.births[0])
 	}
-	if len(d.(sensors.Attentive).Aside().Answers) > 0 && !h.chance(h.loss) {
+	if len(d.Aside().Answers) > 0 && !h.chance(h.loss) {
 		m.edge.pending = true
 	}
 	if blind {
@@ -198,7 +198,7 @@ func (h *history) deliver(m historyMessage) {
 
 // Whatever is lost, late, repeated or forgotten, no value is taken for one of another metric, and data goes on being taken.
 func TestSparkplug_histories(t *testing.T) {
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any seed will do
+	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("SKERRY_SEED"); text != "" {
 		var err error
 		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
@@ -206,7 +206,7 @@ func TestSparkplug_histories(t *testing.T) {
 		}
 	}
 	t.Logf("SKERRY_SEED=%d", seed)
-	r := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // needs no secrecy
+	r := rand.New(rand.NewPCG(seed, 0))
 	accepted, unknown := 0, 0
 	for range 300 {
 		h := &history{t: t, r: r, now: birthTime, loss: r.Float64() * 0.1, sloppy: r.Float64() * 0.2}

@@ -169,7 +169,8 @@ func (d *sparkplugDecoder) value(born *bornMetric, m *wireMetric, p *wirePayload
 
 // at gives the readings from there on a time in ms; 0 is that of arrival.
 func (d *sparkplugDecoder) at(from int, stamp uint64) error {
-	at, quality := int64(0), sensors.Quality(0)
+	var at int64
+	var quality sensors.Quality
 	switch {
 	case len(d.out) == from:
 		return nil
@@ -178,7 +179,7 @@ func (d *sparkplugDecoder) at(from int, stamp uint64) error {
 	case stamp > math.MaxInt64/uint64(time.Millisecond):
 		return reject(sensors.ReasonTime, "%d ms: %v", stamp, errTimeRange)
 	default:
-		at = int64(stamp) * int64(time.Millisecond) //nolint:gosec // within range by the case above
+		at = int64(stamp) * int64(time.Millisecond) // within range by the case above
 	}
 	for i := from; i < len(d.out); i++ {
 		d.out[i].Time, d.out[i].Quality = d.format.precision.Round(at), quality
@@ -188,12 +189,12 @@ func (d *sparkplugDecoder) at(from int, stamp uint64) error {
 
 // rebirthRequest returns the command by which an edge node publishes its births again.
 func rebirthRequest(group, node string, now time.Time) sensors.Message {
-	stamp := uint64(max(now.UnixMilli(), 0)) //nolint:gosec // not negative
+	stamp := uint64(max(now.UnixMilli(), 0))
 	const name = "Node Control/Rebirth"
 	metric := append([]byte{1<<3 | wireBytes, byte(len(name))}, name...)
 	metric = binary.AppendUvarint(append(metric, 3<<3|wireVarint), stamp)
 	metric = append(metric, 4<<3|wireVarint, kindBoolean, holdsBool<<3|wireVarint, 1)
 	payload := binary.AppendUvarint([]byte{1<<3 | wireVarint}, stamp)
-	payload = append(append(payload, 2<<3|wireBytes, byte(len(metric))), metric...)
+	payload = append(binary.AppendUvarint(append(payload, 2<<3|wireBytes), uint64(len(metric))), metric...)
 	return sensors.Message{Topic: "spBv1.0/" + group + "/NCMD/" + node, Payload: payload}
 }

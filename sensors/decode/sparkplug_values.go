@@ -90,7 +90,7 @@ func wholeOf(datatype uint64, m *wireMetric) (v int64, ok bool) {
 		if m.holds == holdsInt { // a short number, in the wrong field
 			return signed(bits, 32)
 		}
-		return int64(bits), true //nolint:gosec // two's complement by definition
+		return int64(bits), true // two's complement by definition
 	case kindUInt8:
 		return int64(bits & math.MaxUint8), bits <= math.MaxUint8
 	case kindUInt16:
@@ -98,7 +98,7 @@ func wholeOf(datatype uint64, m *wireMetric) (v int64, ok bool) {
 	case kindUInt32:
 		return int64(bits & math.MaxUint32), bits <= math.MaxUint32
 	}
-	return int64(bits), bits <= math.MaxInt64 //nolint:gosec // within range if ok
+	return int64(bits), bits <= math.MaxInt64 // within range if ok
 }
 
 // signed returns the number of so many bits in two's complement.

@@ -3,6 +3,7 @@ package decode
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/skerry-edge/skerry/sensors"
@@ -76,7 +77,7 @@ func nextField(rest []byte) (f wireField, after []byte, err error) {
 		return f, rest[4:], nil
 	case wireBytes:
 		size, n := binary.Uvarint(rest)
-		if n <= 0 || size > uint64(len(rest)-n) {
+		if n <= 0 || size > uint64(len(rest)-n) { //nolint:gosec // not negative
 			return f, nil, errWireShort
 		}
 		end := n + int(size) //nolint:gosec // not more than len(rest)
@@ -156,7 +157,7 @@ const (
 	holdsOther  = 16 // and more
 )
 
-// wireTypes says which wire types the fields of a metric have that are read; the first are by number.
+// wireTypeOf returns the wire type that a field of a metric has, if it is one that is read.
 func wireTypeOf(number uint64) byte {
 	switch number {
 	case 1, 9, holdsString:
@@ -202,24 +203,15 @@ func readMetric(rest []byte) (m wireMetric, err error) {
 		case 9:
 			m.properties = f.bytes
 		case holdsInt, holdsLong, holdsFloat, holdsDouble, holdsBool:
-			m.holds, m.value = byte(f.number), f.value //nolint:gosec // below 16
+			m.holds, m.value = byte(f.number), f.value
 		case holdsString:
 			m.holds, m.text = holdsString, f.bytes
 		}
 	}
-	if !utf8.Valid(m.name) || !utf8.Valid(m.text) || hasZero(m.name) {
+	if !utf8.Valid(m.name) || !utf8.Valid(m.text) || slices.Contains(m.name, 0) {
 		return m, errWireText
 	}
 	return m, nil
-}
-
-func hasZero(text []byte) bool {
-	for _, b := range text {
-		if b == 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // unitOf returns the string property engUnit of a set of properties; "" if there is none that can be a unit.

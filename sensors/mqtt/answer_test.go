@@ -84,7 +84,7 @@ func TestClient_publishesAnswers(t *testing.T) {
 		t.Fatal(errors.Join(errors.New("subscribe"), token.Error()))
 	}
 	for i, payload := range []string{"1", "2", "bad"} {
-		p.Publish("site/s", byte(min(i, 1)), false, payload) //nolint:gosec // 0 or 1
+		p.Publish("site/s", byte(min(i, 1)), false, payload)
 		if m := receive(t, got, "the answer"); m != "answer/site/s to "+payload {
 			t.Errorf("got %q", m)
 		}
