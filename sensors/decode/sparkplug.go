@@ -37,6 +37,8 @@ type sparkplugDecoder struct {
 	topic sparkplugTopic
 	edge  []byte // "group/node"
 	hash  uint64
+
+	metric wireMetric // scratch: the one at hand
 }
 
 // sparkplugTopic is a topic of an edge node or device. Its parts are of the topic.
@@ -59,6 +61,7 @@ func (d *sparkplugDecoder) Decode(dst []sensors.Reading, raw sensors.Raw) ([]sen
 	if err == nil {
 		err = d.take()
 	}
+	d.metric, d.topic = wireMetric{}, sparkplugTopic{} // they are of the input
 	if err != nil {
 		d.aside.Unread = 0
 	}

@@ -25,11 +25,10 @@ func (d *sparkplugDecoder) metrics(do func(i int, m *wireMetric) error) error {
 		if f.number != 2 {
 			continue
 		}
-		m, err := readMetric(f.bytes)
-		if err != nil {
+		if d.metric, err = readMetric(f.bytes); err != nil {
 			return reject(sensors.ReasonSyntax, "metric %d: %v", i+1, err)
 		}
-		if err := do(i, &m); err != nil {
+		if err := do(i, &d.metric); err != nil {
 			return err
 		}
 		i++
