@@ -135,6 +135,7 @@ func TestSparkplug_types(t *testing.T) {
 		{"uint8 too large", sp.UInt8, sp.OfInt(256), ""},
 		{"uint16", sp.UInt16, sp.OfInt(65535), "int 65535"},
 		{"uint32", sp.UInt32, sp.OfInt(-1), "int 4294967295"},
+		{"uint32 in a varint of ten bytes", sp.UInt32, sp.Value{10 << 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, "int 4294967295"},
 		{"uint32 in long_value", sp.UInt32, sp.OfLong(math.MaxUint32), "int 4294967295"},
 		{"uint64", sp.UInt64, sp.OfLong(math.MaxInt64), "int 9223372036854775807"},
 		{"uint64 beyond int64", sp.UInt64, sp.OfLong(1 << 63), ""},
@@ -227,6 +228,9 @@ func TestSparkplug_sequence(t *testing.T) {
 		t.Errorf("gap: %v", gap)
 	}
 	s.rejects("g/NDATA/n", data(604%256, 604), sensors.ReasonSequence, false)
+	typed := data(605%256, 605)
+	typed.Metrics[0].Type = sp.Int32
+	s.rejects("g/NDATA/n", typed, sensors.ReasonSequence, false)
 	s.takes("g/NDATA/n", named(605%256, sp.Int32), is(5))
 	s.rejects("g/NDATA/n", named(606%256, 0), sensors.ReasonSequence, false)
 	s.n += 30
@@ -251,6 +255,10 @@ func TestSparkplug_repeatBeforeADevicesBirth(t *testing.T) {
 	s.rejects("g/DDATA/n/d", data, sensors.ReasonSequence, false)
 	s.takes("g/DBIRTH/n/d", dbirth(1, "a"), "a{device=d,group=g,node=n} int 0")
 	data.Seq = 4
+	s.takes("g/DBIRTH/n/e", sp.Payload{Time: birthTime + 5, Seq: 4, Metrics: dbirth(0, "c").Metrics}, "c{device=e,group=g,node=n} int 0")
+	data.Seq = 5
+	s.rejects("g/DDATA/n/e", data, sensors.ReasonSequence, true)
+	data.Seq = 6
 	s.takes("g/DDATA/n/d", data, "b{device=d,group=g,node=n} int 7")
 }
 
