@@ -231,10 +231,10 @@ func TestSparkplug_sequence(t *testing.T) {
 	typed := data(605%256, 605)
 	typed.Metrics[0].Type = sp.Int32
 	s.rejects("g/NDATA/n", typed, sensors.ReasonSequence, false)
-	s.takes("g/NDATA/n", named(605%256, sp.Int32), is(5))
-	s.rejects("g/NDATA/n", named(606%256, 0), sensors.ReasonSequence, false)
+	s.takes("g/NDATA/n", named(606%256, sp.Int32), is(5))
+	s.rejects("g/NDATA/n", named(607%256, 0), sensors.ReasonSequence, false)
 	s.n += 30
-	s.rejects("g/NDATA/n", named(607%256, sp.UInt32), sensors.ReasonNoBirth, true)
+	s.rejects("g/NDATA/n", named(608%256, sp.UInt32), sensors.ReasonNoBirth, true)
 	s.takes("g/NBIRTH/n", nbirth(0, birthTime+700, born("b", 1, sp.Int32, sp.OfInt(0))), "b{group=g,node=n} int 0")
 	s.rejects("g/NDATA/n", data(604%256, 604), sensors.ReasonSequence, false)
 	s.takes("g/NDATA/n", data(1, 701), "b{group=g,node=n} int 701")
