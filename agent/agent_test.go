@@ -95,7 +95,7 @@ func TestAgent_line(t *testing.T) {
 	a, stop := g.start(t)
 	tailCtx, endTail := context.WithTimeout(t.Context(), 20*time.Second)
 	defer endTail()
-	tail, err := a.Tail(tailCtx, "climate")
+	tail, err := a.Tail(tailCtx, api.Query{Collection: "climate"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func Damaged(err error) (api.Verification, bool) {
 func (*Offline) Status(context.Context) (api.Status, error) { return api.Status{}, errNoAgent }
 
 // Tail implements api.Backend: nothing arrives without an agent.
-func (*Offline) Tail(context.Context, string) (api.Rows, error) { return api.Rows{}, errNoAgent }
+func (*Offline) Tail(context.Context, api.Query) (api.Rows, error) { return api.Rows{}, errNoAgent }
 
 // Faults lists what is wrong with the folder's configuration: defaults stand in the place of what is faulty.
 func (o *Offline) Faults() []config.Fault { return o.faults }

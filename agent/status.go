@@ -33,9 +33,14 @@ func (a *Agent) Query(ctx context.Context, q api.Query) (api.Rows, error) {
 	return a.view.Query(ctx, q)
 }
 
+// Buckets implements api.Backend.
+func (a *Agent) Buckets(ctx context.Context, q api.Query, d api.Division) (api.Buckets, error) {
+	return a.view.Buckets(ctx, q, d)
+}
+
 // Tail implements api.Backend.
-func (a *Agent) Tail(ctx context.Context, collection string) (api.Rows, error) {
-	return a.view.Tail(ctx, collection)
+func (a *Agent) Tail(ctx context.Context, q api.Query) (api.Rows, error) {
+	return a.view.Tail(ctx, q)
 }
 
 // Verify implements api.Backend.

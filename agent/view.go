@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -62,9 +63,7 @@ func (v *view) Query(ctx context.Context, q api.Query) (api.Rows, error) {
 	if err != nil {
 		return api.Rows{}, err
 	}
-	precision, seq, err := v.db.Query(ctx, store.Query{
-		Collection: q.Collection, From: q.From, To: q.To, Series: q.Series, Tags: q.Tags, Author: author, Limit: q.Limit, Newest: q.Newest,
-	})
+	precision, seq, err := v.db.Query(ctx, selection(q, author))
 	if errors.Is(err, store.ErrNoCollection) {
 		return v.empty(q.Collection)
 	}
@@ -73,6 +72,53 @@ func (v *view) Query(ctx context.Context, q api.Query) (api.Rows, error) {
 	}
 	return api.Rows{Precision: precision, Seq: seq}, nil
 }
+
+// selection is q for the store.
+func selection(q api.Query, author string) store.Query {
+	return store.Query{
+		Collection: q.Collection, From: q.From, To: q.To, Series: q.Series, Tags: q.Tags, Author: author, Limit: q.Limit, Newest: q.Newest,
+	}
+}
+
+// Buckets implements api.Backend.
+func (v *view) Buckets(ctx context.Context, q api.Query, d api.Division) (api.Buckets, error) {
+	author, err := v.author(q.Author)
+	if err != nil {
+		return api.Buckets{}, err
+	}
+	precision, seq, err := v.db.Buckets(ctx, selection(q, author), store.Division{Every: d.Every, Aggregates: d.Aggregates})
+	if errors.Is(err, store.ErrNoCollection) {
+		rows, err := v.empty(q.Collection)
+		return api.Buckets{Precision: rows.Precision, Seq: func(func(sensors.Bucket, error) bool) {}}, err
+	}
+	if err != nil {
+		return api.Buckets{}, err
+	}
+	return api.Buckets{Precision: precision, Seq: translated(seq, store.ErrTooManySeries, api.ErrTooManySeries)}, nil
+}
+
+// translated puts an error of the API in the place of one of the store, with the store's words.
+func translated[V any](seq iter.Seq2[V, error], from, to error) iter.Seq2[V, error] {
+	return func(yield func(V, error) bool) {
+		for v, err := range seq {
+			if errors.Is(err, from) {
+				err = &spoken{err, to}
+			}
+			if !yield(v, err) {
+				return
+			}
+		}
+	}
+}
+
+// spoken is an error in words of its own.
+type spoken struct{ said, kind error }
+
+// Error says what was said.
+func (s *spoken) Error() string { return s.said.Error() }
+
+// Unwrap returns what callers know.
+func (s *spoken) Unwrap() error { return s.kind }
 
 // author returns the peer ID that a query's author means: one, or the name of this gateway.
 func (v *view) author(name string) (string, error) {
@@ -124,32 +170,27 @@ func (v *view) Blocks(ctx context.Context, collection string) (api.Blocks, error
 }
 
 // Tail implements api.Backend.
-func (v *view) Tail(ctx context.Context, collection string) (api.Rows, error) {
+func (v *view) Tail(ctx context.Context, q api.Query) (api.Rows, error) {
+	author, err := v.author(q.Author)
+	if err != nil {
+		return api.Rows{}, err
+	}
 	precision := sensors.Milliseconds
 	found := false
 	for _, s := range v.db.Collections() {
-		if s.Name == collection {
+		if s.Name == q.Collection {
 			precision, found = s.Precision, true
 		}
 	}
 	if !found {
-		rows, err := v.empty(collection)
+		rows, err := v.empty(q.Collection)
 		if err != nil {
 			return api.Rows{}, err
 		}
 		precision = rows.Precision
 	}
-	seq := v.db.Watch(ctx, collection)
-	return api.Rows{Precision: precision, Seq: func(yield func(sensors.Row, error) bool) {
-		for row, err := range seq {
-			if errors.Is(err, store.ErrSlowReader) {
-				err = api.ErrSlowReader
-			}
-			if !yield(row, err) {
-				return
-			}
-		}
-	}}, nil
+	seq := v.db.Watch(ctx, selection(q, author))
+	return api.Rows{Precision: precision, Seq: translated(seq, store.ErrSlowReader, api.ErrSlowReader)}, nil
 }
 
 // Verify implements api.Backend.

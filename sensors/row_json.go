@@ -20,32 +20,10 @@ func (r *Row) AppendJSON(dst []byte, p Precision) []byte {
 	dst = AppendTime(dst, r.Time, p)
 	dst = append(dst, `","series":`...)
 	dst = appendQuoted(dst, r.Series.Name)
-	dst = append(dst, `,"tags":{`...)
-	for i := range r.Series.Tags {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendQuoted(dst, r.Series.Tags[i].Key)
-		dst = append(dst, ':')
-		dst = appendQuoted(dst, r.Series.Tags[i].Value)
-	}
-	dst = append(dst, `},"value":`...)
-	switch r.Series.Type {
-	case String:
-		dst = appendQuoted(dst, r.Str)
-	case Float:
-		if f := r.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
-			dst = append(dst, '"')
-			dst = appendFloat(dst, f)
-			dst = append(dst, '"')
-		} else {
-			dst = appendFloat(dst, f)
-		}
-	case Int, Bool:
-		dst = r.AppendValue(dst)
-	default:
-		dst = append(dst, "null"...)
-	}
+	dst = append(dst, `,"tags":`...)
+	dst = appendTags(dst, r.Series.Tags)
+	dst = append(dst, `,"value":`...)
+	dst = Value{r.Series.Type, r.Num, r.Str}.appendJSON(dst)
 	dst = append(dst, `,"unit":`...)
 	dst = appendQuoted(dst, r.Series.Unit)
 	dst = append(dst, `,"author":`...)
@@ -96,6 +74,19 @@ func appendFloat(dst []byte, f float64) []byte {
 		return dst
 	}
 	return strconv.AppendFloat(dst, f, 'f', -1, 64)
+}
+
+func appendTags(dst []byte, tags []Tag) []byte {
+	dst = append(dst, '{')
+	for i := range tags {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendQuoted(dst, tags[i].Key)
+		dst = append(dst, ':')
+		dst = appendQuoted(dst, tags[i].Value)
+	}
+	return append(dst, '}')
 }
 
 // appendQuoted writes s as a JSON string.

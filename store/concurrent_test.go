@@ -26,7 +26,7 @@ func TestConcurrent(t *testing.T) {
 	defer stop()
 	var readers, sealer, watcher sync.WaitGroup
 
-	watched := r.db.Watch(context.Background(), "climate")
+	watched := r.db.Watch(context.Background(), Query{Collection: "climate"})
 	watcher.Go(func() {
 		next := int64(0)
 		for row, err := range watched {
@@ -112,8 +112,8 @@ func TestWatch_slowReader(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			s := r.series("n", sensors.Int)
-			slow := r.db.Watch(context.Background(), "climate")
-			other := r.db.Watch(context.Background(), "power")
+			slow := r.db.Watch(context.Background(), Query{Collection: "climate"})
+			other := r.db.Watch(context.Background(), Query{Collection: "power"})
 			sent := 0
 			for sent < watchReadings+2*size && sent/size < watchQueue+10 {
 				rs := make([]sensors.Reading, size)
@@ -150,7 +150,7 @@ func TestWatch_slowReader(t *testing.T) {
 func TestWatch_oneLargeGroupIsNotSlow(t *testing.T) {
 	r := newRig(t)
 	s := r.series("n", sensors.Int)
-	seq := r.db.Watch(context.Background(), "climate")
+	seq := r.db.Watch(context.Background(), Query{Collection: "climate"})
 	rs := make([]sensors.Reading, watchReadings+10_000)
 	for i := range rs {
 		rs[i] = sensors.Reading{Series: s, Time: testStart + int64(i), Num: uint64(i)}
@@ -175,7 +175,7 @@ func TestWatch_oneLargeGroupIsNotSlow(t *testing.T) {
 func TestWatch_ends(t *testing.T) {
 	r := newRig(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	seq := r.db.Watch(ctx, "climate")
+	seq := r.db.Watch(ctx, Query{Collection: "climate"})
 	cancel()
 	for row, err := range seq {
 		t.Errorf("got %v, %v after the end", row, err)
@@ -184,7 +184,7 @@ func TestWatch_ends(t *testing.T) {
 		t.Errorf("%d watchers are left", n)
 	}
 	r.db.watchers.close()
-	for range r.db.Watch(context.Background(), "climate") {
+	for range r.db.Watch(context.Background(), Query{Collection: "climate"}) {
 		t.Error("got a row of a closed store")
 	}
 }

@@ -37,28 +37,39 @@ var errSpent = errors.New("the rows were read already")
 // stream with an error that names feed and seq. The rows can be ranged over once; ranging over them, or
 // the end of ctx, releases what they hold.
 func (db *DB) Query(ctx context.Context, q Query) (sensors.Precision, iter.Seq2[sensors.Row, error], error) {
-	if q.To == 0 {
-		q.To = maxTime
-	}
-	s, err := db.snapshot(q, false)
+	s, err := db.snapshotOf(q)
 	if err != nil {
 		return 0, nil, err
 	}
+	return s.precision, once(ctx, s, func(yield func(sensors.Row, error) bool) { s.send(ctx, yield) }), nil
+}
+
+// snapshotOf takes a snapshot for a reader.
+func (db *DB) snapshotOf(q Query) (*snapshot, error) {
+	if q.To == 0 {
+		q.To = maxTime
+	}
+	return db.snapshot(q, false)
+}
+
+// once lets what send yields be ranged over once. That, or the end of ctx, closes s.
+func once[V any](ctx context.Context, s *snapshot, send func(yield func(V, error) bool)) iter.Seq2[V, error] {
 	var taken atomic.Bool // by the reader, or by the end of ctx
 	stop := context.AfterFunc(ctx, func() {
 		if taken.CompareAndSwap(false, true) {
 			s.close()
 		}
 	})
-	return s.precision, func(yield func(sensors.Row, error) bool) {
+	return func(yield func(V, error) bool) {
 		if !taken.CompareAndSwap(false, true) {
-			yield(sensors.Row{}, cmp.Or(ctx.Err(), errSpent))
+			var none V
+			yield(none, cmp.Or(ctx.Err(), errSpent))
 			return
 		}
 		defer s.close()
 		defer stop()
-		s.send(ctx, yield)
-	}, nil
+		send(yield)
+	}
 }
 
 // send yields the rows.

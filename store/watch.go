@@ -34,13 +34,14 @@ type watcher struct {
 	slow       bool         // guarded by watchers.mu; set before chunks is closed
 }
 
-// Watch streams the readings of a collection that become durable from now on, until ctx ends or the
-// store closes. A reader that is more than 256 groups or 131,072 readings behind gets ErrSlowReader as
+// Watch streams the readings that become durable from now on and that q's collection, series, tags and author select, until ctx
+// ends or the store closes. A reader that is more than 256 groups or 131,072 readings behind gets ErrSlowReader as
 // the last element.
-func (db *DB) Watch(ctx context.Context, collection string) iter.Seq2[sensors.Row, error] {
-	w := &watcher{collection: collection, chunks: make(chan []sensors.Reading, watchQueue)}
+func (db *DB) Watch(ctx context.Context, q Query) iter.Seq2[sensors.Row, error] {
+	w := &watcher{collection: q.Collection, chunks: make(chan []sensors.Reading, watchQueue)}
 	db.watchers.add(w)
 	author := db.author.String()
+	s := &snapshot{q: q, wants: map[*sensors.Series]bool{}}
 	return func(yield func(sensors.Row, error) bool) {
 		defer db.watchers.remove(w)
 		for {
@@ -56,6 +57,9 @@ func (db *DB) Watch(ctx context.Context, collection string) iter.Seq2[sensors.Ro
 				}
 				w.waiting.Add(-int64(len(rs)))
 				for i := range rs {
+					if !q.writtenBy(author) || !s.wanted(rs[i].Series) {
+						continue
+					}
 					if !yield(sensors.Row{Reading: rs[i], Author: author}, nil) {
 						return
 					}

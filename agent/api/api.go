@@ -24,9 +24,12 @@ type Backend interface {
 	// Query streams the rows that q selects. An error ends the stream. A collection that is neither
 	// stored nor configured is ErrNoCollection.
 	Query(ctx context.Context, q Query) (Rows, error)
-	// Tail streams the rows that become durable from now on, until ctx ends. A reader that is too slow
-	// gets an error as its last element.
-	Tail(ctx context.Context, collection string) (Rows, error)
+	// Buckets streams what the rows that q selects come to, divided as d says: in the order time, series. q.Limit is of buckets. Errors
+	// are as in Query, and ErrTooManySeries.
+	Buckets(ctx context.Context, q Query, d Division) (Buckets, error)
+	// Tail streams the rows that become durable from now on, until ctx ends: those that q's collection, series, tags and author
+	// select; nothing else of q counts. A reader that is too slow gets an error as its last element.
+	Tail(ctx context.Context, q Query) (Rows, error)
 	// Blocks streams the blocks of a collection as they are when it is called, each checked and after those that it
 	// links to. An error, such as of a damaged block, ends the stream and names feed and seq. ErrNoCollection is as in
 	// Query; a configured collection without rows has no blocks.
@@ -41,6 +44,12 @@ type Backend interface {
 type Rows struct {
 	Precision sensors.Precision
 	Seq       iter.Seq2[sensors.Row, error]
+}
+
+// Buckets is a stream of buckets, like Rows. The precision is that of the readings.
+type Buckets struct {
+	Precision sensors.Precision
+	Seq       iter.Seq2[sensors.Bucket, error]
 }
 
 // Blocks is a stream of a collection's blocks. Seq must be ranged over at most once, and is released by ranging over it
@@ -68,6 +77,12 @@ type Query struct {
 	Author     string // a peer ID, or the name of this gateway
 	Limit      int64  // rows; 0 = all
 	Newest     bool   // newest first; otherwise oldest first
+}
+
+// Division says how rows come together: in buckets side by side from 1970 UTC on, which of whole weeks begin on Mondays.
+type Division struct {
+	Every      time.Duration       // from a millisecond to a hundred years
+	Aggregates []sensors.Aggregate // at least one
 }
 
 // ID is the gateway's identity.

@@ -77,7 +77,7 @@ func TestBlocks_areBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for range api.MaxStreams {
-		if _, err := client.Tail(ctx, "climate"); err != nil {
+		if _, err := client.Tail(ctx, api.Query{Collection: "climate"}); err != nil {
 			t.Fatal(err)
 		}
 	}

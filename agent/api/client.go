@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"net/url"
@@ -77,8 +78,8 @@ func (c *Client) Query(ctx context.Context, q Query) (Rows, error) {
 
 // Tail streams rows as they become durable, from before it returns. What their types say is ParseRow's guess; their text is
 // exact.
-func (c *Client) Tail(ctx context.Context, collection string) (Rows, error) {
-	return c.stream(ctx, "/v1/tail", url.Values{"collection": {collection}})
+func (c *Client) Tail(ctx context.Context, q Query) (Rows, error) {
+	return c.stream(ctx, "/v1/tail", Query{Collection: q.Collection, Series: q.Series, Tags: q.Tags, Author: q.Author}.values())
 }
 
 func ask[T any](ctx context.Context, c *Client, path string) (T, error) {
@@ -147,26 +148,31 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	return body, err //nolint:wrapcheck // the caller says what it read
 }
 
+// stream asks for rows.
 func (c *Client) stream(ctx context.Context, path string, params url.Values) (Rows, error) {
+	precision, seq, err := streamOf(ctx, c, path, params, sensors.ParseRow)
+	return Rows{Precision: precision, Seq: seq}, err
+}
+
+// streamOf asks for a stream of what parse makes of its lines.
+func streamOf[V any](ctx context.Context, c *Client, path string, params url.Values, parse func([]byte, *sensors.Table) (V, error)) (sensors.Precision, iter.Seq2[V, error], error) {
 	response, err := c.open(ctx, path, params) //nolint:bodyclose // whoever ranges over Seq closes it
 	if err != nil {
-		return Rows{}, err
+		return 0, nil, err
 	}
 	digits, err := strconv.ParseUint(response.Header.Get(PrecisionHeader), 10, 8)
 	if err != nil {
-		return Rows{}, errors.Join(fmt.Errorf("ask agent: header %s: %w", PrecisionHeader, err), response.Body.Close())
+		return 0, nil, errors.Join(fmt.Errorf("ask agent: header %s: %w", PrecisionHeader, err), response.Body.Close())
 	}
-	return Rows{
-		Precision: sensors.Precision(digits),
-		Seq: func(yield func(sensors.Row, error) bool) {
-			defer response.Body.Close()
-			readRows(ctx, response.Body, yield)
-		},
+	return sensors.Precision(digits), func(yield func(V, error) bool) {
+		defer response.Body.Close()
+		readLines(ctx, response.Body, parse, yield)
 	}, nil
 }
 
-// readRows yields the rows of a stream, and how it ended unless well.
-func readRows(ctx context.Context, body io.Reader, yield func(sensors.Row, error) bool) {
+// readLines yields what parse makes of the lines of a stream, and how it ended unless well.
+func readLines[V any](ctx context.Context, body io.Reader, parse func([]byte, *sensors.Table) (V, error), yield func(V, error) bool) {
+	var none V
 	lines := bufio.NewScanner(body)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLineBytes)
 	lines.Split(wholeLines)
@@ -179,28 +185,28 @@ func readRows(ctx context.Context, body io.Reader, yield func(sensors.Row, error
 			if err == nil {
 				err = p.err()
 			}
-			yield(sensors.Row{}, err)
+			yield(none, err)
 			return
 		}
 		if table.Len() > maxSeriesKept {
 			table = sensors.NewTable()
 		}
-		row, err := sensors.ParseRow(line, table)
+		v, err := parse(line, table)
 		if err != nil {
-			yield(sensors.Row{}, fmt.Errorf("read stream: %w", err))
+			yield(none, fmt.Errorf("read stream: %w", err))
 			return
 		}
-		if !yield(row, nil) {
+		if !yield(v, nil) {
 			return
 		}
 	}
 	switch err := lines.Err(); {
 	case ctx.Err() != nil:
-		yield(sensors.Row{}, fmt.Errorf("read stream: %w", ctx.Err()))
+		yield(none, fmt.Errorf("read stream: %w", ctx.Err()))
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		yield(sensors.Row{}, ErrBrokenOff)
+		yield(none, ErrBrokenOff)
 	case err != nil:
-		yield(sensors.Row{}, fmt.Errorf("%w: %w", ErrBrokenOff, err))
+		yield(none, fmt.Errorf("%w: %w", ErrBrokenOff, err))
 	}
 }
 

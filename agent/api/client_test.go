@@ -173,7 +173,7 @@ func TestClient_errorsSurviveTheWire(t *testing.T) {
 func TestServer_stopEndsStreams(t *testing.T) {
 	m := newMemory()
 	socket, stop := serve(t, m, api.Options{})
-	rows, err := dial(t, socket).Tail(t.Context(), "climate")
+	rows, err := dial(t, socket).Tail(t.Context(), api.Query{Collection: "climate"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestServer_stopEndsStreams(t *testing.T) {
 func TestServer_tailSlowReader(t *testing.T) {
 	m := newMemory()
 	socket, _ := serve(t, m, api.Options{})
-	rows, err := dial(t, socket).Tail(t.Context(), "climate")
+	rows, err := dial(t, socket).Tail(t.Context(), api.Query{Collection: "climate"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,8 @@ var (
 	ErrNoCollection = errors.New("no such collection")
 	// ErrNoAuthor: a query names an author that is neither a peer ID nor a name known here.
 	ErrNoAuthor = errors.New("no such author")
+	// ErrTooManySeries ends buckets of which one has more series, or text, than fit into the agent's memory.
+	ErrTooManySeries = errors.New("too many series in one bucket")
 	// ErrSlowReader ends a tail whose reader did not keep up.
 	ErrSlowReader = errors.New("reader is too slow: rows were skipped")
 	// ErrStopping ends what was under way when the agent stopped.
@@ -104,6 +106,7 @@ const (
 	codeForbidden    = "forbidden"
 	codeNotReady     = "not_ready"
 	codeFailed       = "failed"
+	codeTooMany      = "too_many_series"
 )
 
 // code is one line of the table that translates between errors and the wire.
@@ -117,6 +120,7 @@ func codes() []code {
 	return []code{
 		{codeNoCollection, http.StatusNotFound, ErrNoCollection},
 		{codeNoAuthor, http.StatusNotFound, ErrNoAuthor},
+		{codeTooMany, http.StatusBadRequest, ErrTooManySeries},
 		{codeSlowReader, http.StatusServiceUnavailable, ErrSlowReader},
 		{codeStopping, http.StatusServiceUnavailable, ErrStopping},
 		{codeBusy, http.StatusServiceUnavailable, ErrBusy},

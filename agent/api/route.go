@@ -35,7 +35,7 @@ func Routes() []Route {
 		{http.MethodGet, "/v1/status", "Says how the gateway is.", Read, nil, false, answer(Backend.Status)},
 		{http.MethodGet, "/v1/collections", "Lists the collections.", Read, nil, false, answer(listCollections)},
 		{http.MethodGet, "/v1/query", "Streams the rows that the parameters select.", Read, queryParams(), true, (*Server).query},
-		{http.MethodGet, "/v1/tail", "Streams the rows that become durable from now on.", Read, collection, true, (*Server).tail},
+		{http.MethodGet, "/v1/tail", "Streams the rows that become durable from now on.", Read, tailParams(), true, (*Server).tail},
 		{http.MethodGet, "/v1/blocks", "Streams the blocks of a collection as a CAR.", Read, collection, true, (*Server).blocks},
 		{http.MethodGet, "/v1/verify", "Reads and checks every block.", Read, []string{"progress"}, false, (*Server).verify},
 		{http.MethodGet, "/metrics", "Shows the metrics in Prometheus' text format.", Read, nil, false, (*Server).showMetrics},
@@ -45,8 +45,10 @@ func Routes() []Route {
 }
 
 func queryParams() []string {
-	return []string{"collection", "from", "to", "series", "tag", "author", "limit", "newest", "types"}
+	return []string{"collection", "from", "to", "series", "tag", "author", "limit", "newest", "types", "every", "agg"}
 }
+
+func tailParams() []string { return []string{"collection", "series", "tag", "author"} }
 
 // answer makes a handler of a question that has one JSON answer.
 func answer[T any](ask func(Backend, context.Context) (T, error)) func(*Server, http.ResponseWriter, *http.Request) error {

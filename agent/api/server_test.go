@@ -144,7 +144,7 @@ func TestServer_streamsAreBounded(t *testing.T) {
 	defer cancel()
 	var open []api.Rows
 	for range api.MaxStreams {
-		rows, err := client.Tail(ctx, "climate")
+		rows, err := client.Tail(ctx, api.Query{Collection: "climate"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"strconv"
 	"sync"
@@ -30,22 +31,21 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	line := (*sensors.Row).AppendJSON
-	switch typed, err := parseBool(v, "types"); {
-	case err != nil:
-		return err
-	case typed:
-		line = (*sensors.Row).AppendTypedJSON
-	}
-	return s.stream(w, r, line, func(ctx context.Context) (Rows, error) { return s.backend.Query(ctx, q) })
-}
-
-func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
-	collection, err := parseCollection(r.URL.Query())
+	typed, err := parseBool(v, "types")
 	if err != nil {
 		return err
 	}
-	return s.stream(w, r, (*sensors.Row).AppendJSON, func(ctx context.Context) (Rows, error) { return s.backend.Tail(ctx, collection) })
+	if v.Has("every") || v.Has("agg") {
+		return s.buckets(w, r, v, q, typed)
+	}
+	line := (*sensors.Row).AppendJSON
+	if typed {
+		line = (*sensors.Row).AppendTypedJSON
+	}
+	return stream(s, w, r, asLines(line), func(ctx context.Context) (sensors.Precision, iter.Seq2[sensors.Row, error], error) {
+		rows, err := s.backend.Query(ctx, q)
+		return rows.Precision, rows.Seq, err
+	})
 }
 
 // enter takes one of the server's slots for streams, which the caller gives back with leave.
@@ -63,11 +63,24 @@ func (s *Server) enter() (leave func(), err error) {
 	}, nil
 }
 
-// lineOf appends a row as JSON.
-type lineOf func(*sensors.Row, []byte, sensors.Precision) []byte
+// frame is how a stream looks.
+type frame[V any] struct {
+	kind string
+	head string                                         // is written at once
+	beat time.Duration                                  // how long nothing is written at most; 0 = for ever
+	line func(*V, []byte, sensors.Precision) []byte     // appends one element, but for its last line feed
+	end  func(line []byte, problem []byte) (all []byte) // appends an error, as line does
+}
 
-// stream answers with one row a line. An error after the first byte is a last line with the key error.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, line lineOf, open func(context.Context) (Rows, error)) error {
+// asLines is NDJSON.
+func asLines[V any](line func(*V, []byte, sensors.Precision) []byte) frame[V] {
+	return frame[V]{kind: "application/x-ndjson", line: line, end: func(dst, problem []byte) []byte { return append(dst, problem...) }}
+}
+
+// stream answers with one element after the other. An error after the first byte is the last one.
+func stream[V any](s *Server, w http.ResponseWriter, r *http.Request, as frame[V],
+	open func(context.Context) (sensors.Precision, iter.Seq2[V, error], error),
+) error {
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -75,33 +88,36 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, line lineOf, ope
 	defer leave()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	rows, err := open(ctx)
+	precision, seq, err := open(ctx)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.Header().Set(PrecisionHeader, strconv.Itoa(int(rows.Precision)))
+	w.Header().Set("Content-Type", as.kind)
+	w.Header().Set(PrecisionHeader, strconv.Itoa(int(precision)))
 	w.WriteHeader(http.StatusOK)
 
-	lines := &lineWriter{out: w, line: line, control: http.NewResponseController(w), failed: cancel, waiting: make(chan struct{}, 1)}
+	lines := &lineWriter{out: w, control: http.NewResponseController(w), failed: cancel, waiting: make(chan struct{}, 1), wrap: as.end, beat: as.beat, buf: []byte(as.head)}
 	var flusher sync.WaitGroup
 	flusher.Go(func() { lines.flushLate(ctx) })
 	lines.mu.Lock()
 	lines.writeLocked() // the header: the reader knows that the stream is open
 	lines.mu.Unlock()
-	err = s.copyRows(ctx, lines, rows)
+	err = copyTo(ctx, s, lines, as, precision, seq)
 	cancel()
 	flusher.Wait()
 	return lines.end(r.Context(), err)
 }
 
-// copyRows writes rows until they end. A row that cannot be written ends it too.
-func (s *Server) copyRows(ctx context.Context, lines *lineWriter, rows Rows) error {
-	for row, err := range rows.Seq {
+// copyTo writes elements until they end. One that cannot be written ends it too.
+func copyTo[V any](ctx context.Context, s *Server, lines *lineWriter, as frame[V], p sensors.Precision, seq iter.Seq2[V, error]) error {
+	var one V
+	line := func(dst []byte) []byte { return as.line(&one, dst, p) }
+	for v, err := range seq {
 		if err != nil {
 			return err
 		}
-		if err := lines.add(&row, rows.Precision); err != nil {
+		one = v
+		if err := lines.add(line); err != nil {
 			return err
 		}
 		s.options.Metrics.rows.Inc()
@@ -113,22 +129,22 @@ func (s *Server) copyRows(ctx context.Context, lines *lineWriter, rows Rows) err
 // add wait, up to stallTimeout.
 type lineWriter struct {
 	out     http.ResponseWriter
-	line    lineOf
 	control *http.ResponseController
 	failed  func()        // called when a write failed
 	waiting chan struct{} // has one element when buf got its first line
+	wrap    func(dst, problem []byte) []byte
+	beat    time.Duration // how long nothing is written at most; 0 = for ever
 
 	mu  sync.Mutex // guards what follows, and out
 	buf []byte
 	err error // of the first write that failed
 }
 
-func (l *lineWriter) add(row *sensors.Row, p sensors.Precision) error {
+func (l *lineWriter) add(line func([]byte) []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	first := len(l.buf) == 0
-	l.buf = l.line(row, l.buf, p)
-	l.buf = append(l.buf, '\n')
+	l.buf = append(line(l.buf), '\n')
 	if len(l.buf) >= chunkBytes {
 		l.writeLocked()
 	} else if first {
@@ -157,14 +173,26 @@ func (l *lineWriter) writeLocked() {
 	}
 }
 
-// flushLate writes chunks that do not fill, until ctx ends.
+// flushLate writes chunks that do not fill, and a beat where nothing was written for long, until ctx ends.
 func (l *lineWriter) flushLate(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var beats <-chan time.Time
+	if l.beat > 0 {
+		ticker := time.NewTicker(l.beat)
+		defer ticker.Stop()
+		beats = ticker.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-beats:
+			l.mu.Lock()
+			l.buf = append(l.buf, beatText...)
+			l.writeLocked()
+			l.mu.Unlock()
+			continue
 		case <-l.waiting:
 		}
 		timer.Reset(chunkDelay)
@@ -194,7 +222,7 @@ func (l *lineWriter) end(ctx context.Context, err error) error {
 		if marshalErr != nil {
 			return errors.Join(err, marshalErr)
 		}
-		l.buf = append(append(l.buf, line...), '\n')
+		l.buf = append(l.wrap(l.buf, line), '\n')
 	}
 	l.writeLocked()
 	if errors.Is(err, context.Canceled) || errors.Is(err, ErrSlowReader) {

@@ -24,7 +24,7 @@ const (
 func (d *demonstration) show(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	rows, err := d.agent.Tail(ctx, demoCollection)
+	rows, err := d.agent.Tail(ctx, api.Query{Collection: demoCollection})
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func newTailCmd(p *place) *cobra.Command {
 				return usageError("", "collection: %w", err)
 			}
 			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
-				rows, err := backend.Tail(ctx, args[0])
+				rows, err := backend.Tail(ctx, api.Query{Collection: args[0]})
 				if err != nil {
 					return err
 				}

@@ -36,6 +36,7 @@ type collection struct {
 }
 
 type tail struct {
+	q    api.Query
 	rows chan sensors.Row
 	slow chan struct{} // closed when rows overflowed
 }
@@ -81,6 +82,9 @@ func (m *Memory) Add(_ context.Context, name string, readings []sensors.Reading)
 		row := sensors.Row{Reading: reading, Author: m.id.Peer}
 		c.rows = append(c.rows, row)
 		for t := range c.tails {
+			if !selects(t.q, row) {
+				continue
+			}
 			select {
 			case t.rows <- row:
 			default:
@@ -242,15 +246,19 @@ func matches(glob, name string) bool {
 	return ok && strings.HasSuffix(rest, parts[len(parts)-1])
 }
 
-// Tail streams the rows that are added from now on.
-func (m *Memory) Tail(ctx context.Context, name string) (api.Rows, error) {
+// Tail streams the rows that are added from now on and that q selects.
+func (m *Memory) Tail(ctx context.Context, q api.Query) (api.Rows, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c, err := m.collectionLocked(name)
+	c, err := m.collectionLocked(q.Collection)
 	if err != nil {
 		return api.Rows{}, err
 	}
-	t := &tail{rows: make(chan sensors.Row, tailRows), slow: make(chan struct{})}
+	q = api.Query{Collection: q.Collection, Series: q.Series, Tags: q.Tags, Author: q.Author}
+	if q.Author, err = m.author(q.Author); err != nil {
+		return api.Rows{}, err
+	}
+	t := &tail{q: q, rows: make(chan sensors.Row, tailRows), slow: make(chan struct{})}
 	c.tails[t] = true
 	leave := func() {
 		m.mu.Lock()

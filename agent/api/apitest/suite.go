@@ -49,7 +49,11 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 		{"queryConcurrent", checkQueryConcurrent},
 		{"queryStops", checkQueryStops},
 		{"queryUnknown", checkUnknown},
+		{"buckets", checkBuckets},
+		{"bucketsRandom", checkBucketsRandom},
+		{"bucketsMany", checkBucketsMany},
 		{"tail", checkTail},
+		{"tailSelects", checkTailSelects},
 		{"blocks", checkBlocks},
 		{"blocksOfNone", checkBlocksOfNone},
 		{"verify", checkVerify},
@@ -181,8 +185,9 @@ func checkUnknown(t *testing.T, s Subject) {
 	t.Helper()
 	const name = "no such thing"
 	_, err := s.Backend.Query(t.Context(), api.Query{Collection: name})
-	_, tailErr := s.Backend.Tail(t.Context(), name)
-	for _, err := range []error{err, tailErr} {
+	_, tailErr := s.Backend.Tail(t.Context(), api.Query{Collection: name})
+	_, bucketsErr := s.Backend.Buckets(t.Context(), api.Query{Collection: name}, api.Division{Every: time.Hour, Aggregates: sensors.Aggregates()})
+	for _, err := range []error{err, tailErr, bucketsErr} {
 		missing, ok := errors.AsType[*api.NoCollectionError](err)
 		if !ok || !errors.Is(err, api.ErrNoCollection) {
 			t.Fatalf("got %v, want a NoCollectionError", err)
@@ -199,7 +204,7 @@ func checkTail(t *testing.T, s Subject) {
 	s.add(t, s.reading(t, sensors.Series{Name: "before"}, base, 0.5))
 	ctx, cancel := context.WithTimeout(t.Context(), tailPatience)
 	defer cancel()
-	rows, err := s.Backend.Tail(ctx, s.Collection)
+	rows, err := s.Backend.Tail(ctx, api.Query{Collection: s.Collection, From: base + 1e18, Limit: 1, Newest: true})
 	if err != nil {
 		t.Fatal(err)
 	}
