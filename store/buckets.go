@@ -83,7 +83,7 @@ type group struct {
 	slots   map[*sensors.Series]int // of series that came, in this bucket or before
 	keys    map[string]int          // the same by name, tags, unit, and whether they are numbers
 	folds   []fold
-	names   []*sensors.Series // of each fold, one
+	names   []*sensors.Series // of each fold; Float stands for all numbers
 	ranks   []int             // of each fold, by names; older than names if shorter
 	touched []int             // folds with readings
 	text    int               // bytes
@@ -132,7 +132,7 @@ func (g *group) slot(s *sensors.Series) int {
 	at, known := g.keys[key]
 	if !known {
 		at = len(g.folds)
-		g.folds, g.names = append(g.folds, fold{}), append(g.names, s)
+		g.folds, g.names = append(g.folds, fold{}), append(g.names, &kind)
 		g.keys[key] = at
 	}
 	g.slots[s] = at
@@ -175,7 +175,7 @@ func (g *group) rank() {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(compareSeries(g.names[a], g.names[b]), a-b) })
+	slices.SortFunc(order, func(a, b int) int { return compareSeries(g.names[a], g.names[b]) })
 	g.ranks = make([]int, len(g.names))
 	for rank, at := range order {
 		g.ranks[at] = rank

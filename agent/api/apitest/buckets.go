@@ -77,12 +77,20 @@ func divide(rows []sensors.Row, d api.Division, newest bool, limit int64) []sens
 		if newest {
 			byTime = -byTime
 		}
-		return cmp.Or(byTime, compareSeries(a.Series, b.Series), cmp.Compare(a.Series.Type, b.Series.Type), cmp.Compare(a.Series.Unit, b.Series.Unit))
+		return cmp.Or(byTime, compareSeries(a.Series, b.Series), cmp.Compare(kindOf(a), kindOf(b)), cmp.Compare(a.Series.Unit, b.Series.Unit))
 	})
 	if limit > 0 && int64(len(out)) > limit {
 		out = out[:limit]
 	}
 	return out
+}
+
+// kindOf tells numbers, booleans and strings apart.
+func kindOf(b sensors.Bucket) sensors.Type {
+	if b.Series.Type == sensors.Int {
+		return sensors.Float
+	}
+	return b.Series.Type
 }
 
 // startOf finds a bucket's start by the calendar's arithmetic, not by that of nanoseconds.
