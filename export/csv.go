@@ -31,6 +31,31 @@ func appendCSV(dst []byte, row *sensors.Row, p sensors.Precision) []byte {
 	return append(dst, '\n')
 }
 
+// bucketHeader names the columns of buckets.
+func bucketHeader(list []sensors.Aggregate) string {
+	return "time,series,tags,unit," + sensors.JoinAggregates(list) + "\n"
+}
+
+// appendBucketCSV appends one bucket. A value that it has not is an empty field.
+func appendBucketCSV(dst []byte, b *sensors.Bucket, p sensors.Precision) []byte {
+	dst = sensors.AppendTime(dst, b.Time, p)
+	dst = append(dst, ',')
+	dst = appendField(dst, b.Series.Name)
+	dst = append(dst, ',')
+	dst = appendField(dst, tagsText(b.Series.Tags))
+	dst = append(dst, ',')
+	dst = appendField(dst, b.Series.Unit)
+	for _, v := range b.Values {
+		dst = append(dst, ',')
+		if v.Type == sensors.String {
+			dst = appendField(dst, v.Str)
+		} else {
+			dst = v.AppendText(dst)
+		}
+	}
+	return append(dst, '\n')
+}
+
 func tagsText(tags []sensors.Tag) string {
 	var b strings.Builder
 	for i, tag := range tags {

@@ -69,7 +69,19 @@ func Rows(w io.Writer, format Format, p sensors.Precision, rows iter.Seq2[sensor
 // chunkBytes is how much is written at once.
 const chunkBytes = 64 << 10
 
-func write(w io.Writer, header string, rows iter.Seq2[sensors.Row, error], appendRow func([]byte, *sensors.Row) []byte) (int64, error) {
+// Buckets writes buckets as Rows writes rows. Their values are those of list.
+func Buckets(w io.Writer, format Format, p sensors.Precision, list []sensors.Aggregate, buckets iter.Seq2[sensors.Bucket, error]) (int64, error) {
+	switch format {
+	case FormatCSV:
+		return write(w, bucketHeader(list), buckets, func(dst []byte, b *sensors.Bucket) []byte { return appendBucketCSV(dst, b, p) })
+	case FormatNDJSON:
+		return write(w, "", buckets, func(dst []byte, b *sensors.Bucket) []byte { return append(b.AppendJSON(dst, p, list), '\n') })
+	case FormatParquet, FormatCAR:
+	}
+	return 0, fmt.Errorf("write buckets: format %q is not one of text", format)
+}
+
+func write[V any](w io.Writer, header string, rows iter.Seq2[V, error], appendRow func([]byte, *V) []byte) (int64, error) {
 	buf := append(make([]byte, 0, chunkBytes+4096), header...)
 	var count int64
 	for row, err := range rows {

@@ -25,6 +25,9 @@ type Bucket = sensors.Bucket
 // Value is sensors.Value.
 type Value = sensors.Value
 
+// Type is sensors.Type.
+type Type = sensors.Type
+
 // Aggregate is sensors.Aggregate.
 type Aggregate = sensors.Aggregate
 

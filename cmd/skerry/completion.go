@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/skerry-edge/skerry/agent/api"
 )
 
 // completeTimeout is how long a shell waits for the names of collections.
@@ -114,6 +117,71 @@ func (p *place) completeCollection(cmd *cobra.Command, args []string, begun stri
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// seriesLooked is how many of the newest rows are looked at for names of series.
+const seriesLooked = 1000
+
+// completeSeries completes the name of a series of a collection: of those that wrote the newest rows.
+func (p *place) completeSeries(cmd *cobra.Command, collection, begun string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
+	defer cancel()
+	backend, closeBackend, err := p.backend(ctx, io.Discard)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer closeBackend() //nolint:errcheck // the answer is there already
+	rows, err := backend.Query(ctx, api.Query{Collection: collection, Newest: true, Limit: seriesLooked})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for row, err := range rows.Seq {
+		if err != nil {
+			break
+		}
+		if name := row.Series.Name; strings.HasPrefix(name, begun) && !slices.Contains(names, name) && printable(name) == name {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeSeriesFlag completes --series.
+func (p *place) completeSeriesFlag(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return p.completeSeries(cmd, args[0], begun)
+}
+
+// completePlot completes a collection, then series.
+func (p *place) completePlot(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return p.completeCollection(cmd, args, begun)
+	}
+	return p.completeSeries(cmd, args[0], begun)
+}
+
+func aggregateNames() []string {
+	var names []string
+	for _, a := range api.Aggregates() {
+		names = append(names, a.String())
+	}
+	return names
+}
+
+// completeAggregates completes the last name of a list.
+func completeAggregates(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+	before := begun[:strings.LastIndexByte(begun, ',')+1]
+	var lists []string
+	for _, name := range aggregateNames() {
+		if !slices.Contains(strings.Split(before, ","), name) {
+			lists = append(lists, before+name)
+		}
+	}
+	return lists, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 // plainUsage removes the quotes around the names of flags' values: help shows them in another way, and a shell's list as they are.

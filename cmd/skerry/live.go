@@ -129,7 +129,17 @@ func summary(out io.Writer, dir string, collections []api.Collection) error {
 look at it:
   skerry collections --dir %[1]s
   skerry query %[2]s --dir %[1]s --newest --limit 10
+  skerry plot %[2]s %[3]s --dir %[1]s
   skerry verify --dir %[1]s
-`, dir, demoCollection)
+`, dir, demoCollection, demoChart)
 	return err
+}
+
+// sizeOf returns the columns and lines of a terminal; 0 where it does not know.
+func sizeOf(terminal *os.File) (width, height int) {
+	width, height, err := term.GetSize(int(terminal.Fd()))
+	if err != nil {
+		return 0, 0
+	}
+	return width, height
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,8 @@ type queryFlags struct {
 	selectionFlags
 
 	format string
+	every  string
+	agg    string
 	limit  int64
 	newest bool
 }
@@ -27,14 +30,20 @@ func newQueryCmd(p *place) *cobra.Command {
 	var flags queryFlags
 	cmd := &cobra.Command{
 		Use:   "query COLLECTION",
-		Short: "Print the rows of a collection",
+		Short: "Print the rows of a collection, or what they come to",
 		Long: `Print the rows of a collection, ordered by time, then series, then author.
+
+With --every the rows come together in spans of time: one line for each span and
+series that has rows in it, with the aggregates of --agg. Spans are those of UTC:
+a day begins at midnight UTC, a week on a Monday. NaN counts, but is no number;
+booleans and strings have count, first and last only.
 
 A time T is RFC 3339 (2026-08-20T12:00:00Z), a date (2026-08-20: midnight here),
 relative (-90s, -30m, -1h, -7d, -2w, -1d12h), or now.
 In GLOB, * matches any characters. Tables show local time; JSON and CSV are UTC.`,
 		Example: `  skerry query climate --from -1h
   skerry query climate --series 'temp*' --tag room=cellar --newest --limit 20
+  skerry query climate --from -1d --every 1h --agg mean,min,max
   skerry query climate --from 2026-08-01 --to 2026-09-01 --format csv > august.csv`,
 		Args: oneCollection,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,7 +51,18 @@ In GLOB, * matches any characters. Tables show local time; JSON and CSV are UTC.
 			if err != nil {
 				return err
 			}
+			division, divided, err := flags.division(cmd)
+			if err != nil {
+				return err
+			}
 			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
+				if divided {
+					buckets, err := backend.Buckets(ctx, q, division)
+					if err != nil {
+						return err
+					}
+					return writeBuckets(cmd.OutOrStdout(), cmd.ErrOrStderr(), flags.format, division, buckets)
+				}
 				rows, err := backend.Query(ctx, q)
 				if err != nil {
 					return err
@@ -54,13 +74,42 @@ In GLOB, * matches any characters. Tables show local time; JSON and CSV are UTC.
 	}
 	f := cmd.Flags()
 	flags.add(cmd, "now")
-	f.Int64Var(&flags.limit, "limit", 0, "at most `N` rows (default: all)")
+	f.StringVar(&flags.every, "every", "", "bring rows together in spans of `D`: 10s, 15m, 1h, 1d, 1w, …")
+	f.StringVar(&flags.agg, "agg", defaultAggregates, "with --every: print the aggregates in `LIST`: "+strings.Join(aggregateNames(), ", "))
+	f.Int64Var(&flags.limit, "limit", 0, "at most `N` rows, or spans of a series (default: all)")
 	f.BoolVar(&flags.newest, "newest", false, "newest first")
 	f.StringVar(&flags.format, "format", "table", "print `FORMAT`: table, json or csv")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that does not exist
+	_ = cmd.RegisterFlagCompletionFunc("agg", completeAggregates) // as above
+	_ = cmd.RegisterFlagCompletionFunc("every", cobra.FixedCompletions([]string{"10s", "1m", "15m", "1h", "1d", "1w"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("series", p.completeSeriesFlag)
 	p.addSocketFlags(cmd)
 	p.addDirFlag(cmd)
 	return cmd
+}
+
+// defaultAggregates are those that --every has without --agg.
+const defaultAggregates = "count,mean,min,max"
+
+// division reads --every and --agg; divided is false without.
+func (f *queryFlags) division(cmd *cobra.Command) (d api.Division, divided bool, err error) {
+	if !cmd.Flags().Changed("every") {
+		if cmd.Flags().Changed("agg") {
+			return d, false, usageError("for example: --every 1h --agg "+f.agg, "--agg needs --every")
+		}
+		return d, false, nil
+	}
+	if d.Every, err = api.ParseEvery(f.every); err != nil {
+		return d, true, usageError("", "--every: %w", err)
+	}
+	if d.Aggregates, err = api.ParseAggregates(f.agg); err != nil {
+		hint := ""
+		if strings.Contains(f.agg, "avg") {
+			hint = "the average is called mean"
+		}
+		return d, true, usageError(hint, "--agg: %w", err)
+	}
+	return d, true, nil
 }
 
 func formats() []string { return []string{"table", "json", "csv"} }
@@ -88,10 +137,28 @@ func writeRows(stdout, stderr io.Writer, format string, rows api.Rows) error {
 		_, err := export.Rows(stdout, export.FormatCSV, rows.Precision, rows.Seq)
 		return err
 	}
+	return writeTableOf(stdout, stderr, func(out io.Writer) (*liveTable, func() (uint64, error)) {
+		table := newRowTable(out, time.Local, rows.Precision)
+		return table.liveTable, func() (uint64, error) { return addRows(table, rows) }
+	})
+}
+
+// exportBuckets writes buckets for programs.
+func exportBuckets(stdout io.Writer, format string, d api.Division, buckets api.Buckets) error {
+	as := export.FormatNDJSON
+	if format == "csv" {
+		as = export.FormatCSV
+	}
+	_, err := export.Buckets(stdout, as, buckets.Precision, d.Aggregates, buckets.Seq)
+	return err
+}
+
+// writeTableOf writes a table that start makes and its second result fills. That it has no rows is said to people.
+func writeTableOf(stdout, stderr io.Writer, start func(io.Writer) (*liveTable, func() (uint64, error))) error {
 	out := bufio.NewWriterSize(stdout, 64<<10)
-	table := newRowTable(out, time.Local, rows.Precision)
+	table, fill := start(out)
 	table.limit = terminalWidth(stdout)
-	count, err := addRows(table, rows)
+	count, err := fill()
 	if beginErr := table.begin(); err == nil {
 		err = beginErr
 	}
@@ -110,7 +177,7 @@ func addRows(table *rowTable, rows api.Rows) (count uint64, err error) {
 		if err != nil {
 			return count, err
 		}
-		if err := table.add(&row); err != nil {
+		if err := table.addRow(&row); err != nil {
 			return count, err
 		}
 		if count < math.MaxUint64 {

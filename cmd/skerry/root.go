@@ -60,6 +60,7 @@ Start with:
 		newCollectionsCmd(p),
 		newQueryCmd(p),
 		newTailCmd(p),
+		newPlotCmd(p),
 		newVerifyCmd(p),
 		newExportCmd(p),
 		newMQTTCmd(),

@@ -20,6 +20,12 @@ func (f *selectionFlags) add(cmd *cobra.Command, noTo string) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "first time `T`, inclusive (default: the beginning)")
 	flags.StringVar(&f.to, "to", "", "last time `T`, exclusive (default: "+noTo+")")
+	f.addWhich(cmd)
+}
+
+// addWhich adds the flags that have nothing to do with time.
+func (f *selectionFlags) addWhich(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringVar(&f.series, "series", "", "only series whose name matches `GLOB`")
 	flags.StringArrayVar(&f.tags, "tag", nil, "only series with the tag `k=v`; may be given several times")
 	flags.StringVar(&f.author, "author", "", "only rows written by the gateway with this `NAME|KEY`: its name or peer ID")

@@ -14,16 +14,20 @@ import (
 
 func newTailCmd(p *place) *cobra.Command {
 	var asJSON bool
+	var flags selectionFlags
 	cmd := &cobra.Command{
 		Use:   "tail COLLECTION",
 		Short: "Print rows as they become durable, until Ctrl-C",
-		Args:  oneCollection,
+		Example: `  skerry tail climate
+  skerry tail climate --series 'temp*' --tag room=cellar --json`,
+		Args: oneCollection,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := api.CheckName(args[0]); err != nil {
-				return usageError("", "collection: %w", err)
+			q := api.Query{Collection: args[0]}
+			if err := flags.fill(cmd, &q, time.Now(), time.Local); err != nil {
+				return err
 			}
 			return ask(cmd, p, func(ctx context.Context, backend api.Backend) error {
-				rows, err := backend.Tail(ctx, api.Query{Collection: args[0]})
+				rows, err := backend.Tail(ctx, q)
 				if err != nil {
 					return err
 				}
@@ -37,6 +41,8 @@ func newTailCmd(p *place) *cobra.Command {
 		ValidArgsFunction: p.completeCollection,
 	}
 	addJSONFlag(cmd, &asJSON)
+	flags.addWhich(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("series", p.completeSeriesFlag) // fails only for a flag that does not exist
 	p.addSocketFlags(cmd)
 	return cmd
 }
@@ -44,7 +50,7 @@ func newTailCmd(p *place) *cobra.Command {
 // writeLive writes each row as soon as it is there.
 func writeLive(out io.Writer, asJSON bool, rows api.Rows) error {
 	if !asJSON {
-		table := newLiveTable(out, time.Local, rows.Precision)
+		table := newTailTable(out, time.Local, rows.Precision)
 		if err := table.begin(); err != nil {
 			return err
 		}
