@@ -44,6 +44,7 @@ func Groups() []Group {
 		{"filter", (*Bench).filter},
 		{"disk", (*Bench).disk},
 		{"query", (*Bench).query},
+		{"buckets", (*Bench).buckets},
 		{"export", (*Bench).export},
 		{"memory", (*Bench).memory},
 		{"writes", (*Bench).writes},

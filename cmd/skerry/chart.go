@@ -18,8 +18,9 @@ import (
 const (
 	leastChartWidth  = 30
 	leastChartHeight = 8
+	leastRows        = 3 // of the chart itself
 	mostChartSize    = 1000
-	tickWidth        = 9 // of the axis' numbers
+	tickWidth        = 10 // of the axis' numbers
 	chartMargin      = tickWidth + 3
 	mostPlotted      = 8 // series: more are not told apart
 )
@@ -107,7 +108,7 @@ func (c *chart) values(p *plotted, starts []int64) []float64 {
 		return values
 	}
 	slices.Sort(steps)
-	most := 2 * steps[len(steps)/2]
+	most := 2 * steps[(len(steps)-1)/2]
 	for i := 1; i < len(filled); i++ {
 		a, b := filled[i-1], filled[i]
 		if b-a > most {
@@ -138,7 +139,10 @@ func (c *chart) lines() []string {
 		data = append(data, append(values, math.NaN())) // the library draws a column up to the next value
 	}
 	legend := c.legend()
-	rows := max(c.height-3-len(legend), leastChartHeight-4)
+	if most := c.height - 3 - leastRows; len(legend) > most {
+		legend = append(legend[:most-1], clipText(fmt.Sprintf("  and %d more", len(legend)-most+1), c.width))
+	}
+	rows := c.height - 3 - len(legend)
 	out := []string{c.head()}
 	if low > high || math.IsInf(high-low, 0) {
 		out = append(out, "", "  no numbers to draw", "")
@@ -178,7 +182,7 @@ func (c *chart) plot(data [][]float64, low, high float64, rows int) []string {
 	tick := func(at float64) string {
 		text := strconv.FormatFloat(low+at*span, 'f', digits, 64)
 		if len(text) > tickWidth {
-			text = strconv.FormatFloat(low+at*span, 'g', 4, 64)
+			text = strconv.FormatFloat(low+at*span, 'g', 3, 64)
 		}
 		return strings.Repeat(" ", max(tickWidth-len(text), 0)) + text
 	}
@@ -256,7 +260,7 @@ func (c *chart) legend() []string {
 		rows = append(rows, row)
 	}
 	var lines []string
-	widths[0] = min(widths[0], max(c.width-8-len("last min max ")-widths[1]-widths[2]-widths[3], 8))
+	widths[0] = min(widths[0], max(c.width-9-len("last min max ")-widths[1]-widths[2]-widths[3], 8))
 	for i, row := range rows {
 		var b strings.Builder
 		for j, cell := range row {
@@ -295,13 +299,13 @@ func (p *plotted) extremes() (last, least, most float64, has bool) {
 	return last, least, most, has
 }
 
-// labels names the series: by their names, and by those tags in which they differ.
+// labels names the series: by their names, and by those tags in which series of one name differ.
 func (c *chart) labels() {
 	for _, p := range c.series {
 		var tags []string
 		for _, tag := range p.series.Tags {
 			for _, other := range c.series {
-				if value, has := other.series.Tag(tag.Key); !has || value != tag.Value {
+				if value, has := other.series.Tag(tag.Key); other.series.Name == p.series.Name && (!has || value != tag.Value) {
 					tags = append(tags, tag.Key+"="+tag.Value)
 					break
 				}

@@ -89,7 +89,7 @@ func TestViews_golden(t *testing.T) {
 	}{
 		{"query climate", 0, `TIME                          SERIES          VALUE  UNIT  TAGS
 2026-08-20 14:00:00.123 CEST  temp             21.5  °C    room="wine cellar" source=weather
-2026-08-20 14:00:01.123 CEST  pressure    101325    Pa    source=weather
+2026-08-20 14:00:01.123 CEST  pressure     101325    Pa    source=weather
 2026-08-20 14:00:02.123 CEST  door      true
 2026-08-20 14:00:03.123 CEST  say       \x1b[31mred
 `, ""},
