@@ -45,7 +45,9 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) error {
 		if q.From = since.UnixNano(); !time.Unix(0, q.From).Equal(since) {
 			return badRequest("header Last-Event-ID: %.60q is before 1678 or after 2261", text)
 		}
-		open = func(ctx context.Context) (sensors.Precision, iter.Seq2[sensors.Row, error], error) { return s.resume(ctx, q) }
+		open = func(ctx context.Context) (sensors.Precision, iter.Seq2[sensors.Row, error], error) {
+			return s.resume(ctx, q)
+		}
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	return stream(s, w, r, asEvents(time.Now), open)

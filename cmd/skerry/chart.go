@@ -247,8 +247,8 @@ func (c *chart) legend() []string {
 	var widths [4]int
 	for _, p := range c.series {
 		row := [4]string{p.label, "-", "-", "-"}
-		last, least, most, any := p.extremes()
-		if any {
+		last, least, most, has := p.extremes()
+		if has {
 			row[1], row[2], row[3] = floatText(last, 6), floatText(least, 6), floatText(most, 6)
 		}
 		if unit := printable(p.series.Unit); unit != "" {

@@ -153,9 +153,6 @@ func (t *liveTable) end() error {
 	return nil
 }
 
-// tagsCell writes tags as k=v; a value in which a space or quote would mislead is quoted.
-func tagsCell(tags []api.Tag) string { return writeTags(tags, 0) }
-
 // shortTags writes tags so that they take at most room characters, if that can be had by cutting values that are longer than
 // six.
 func shortTags(tags []api.Tag, room int, cut bool) string {
@@ -175,7 +172,8 @@ func shortTags(tags []api.Tag, room int, cut bool) string {
 	return text
 }
 
-// writeTags writes tags with values of at most so many characters; 0 = any.
+// writeTags writes tags as k=v, with values of at most so many characters; 0 = any. A value in which a space or quote would mislead
+// is quoted.
 func writeTags(tags []api.Tag, most int) string {
 	var b strings.Builder
 	for i, tag := range tags {

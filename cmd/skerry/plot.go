@@ -145,11 +145,11 @@ func (p *plotting) screen(out io.Writer) (width, height int, colours bool) {
 
 // once draws what is stored.
 func (p *plotting) once(ctx context.Context, out, errOut io.Writer) error {
-	q, any, err := p.bound(ctx)
+	q, found, err := p.bound(ctx)
 	if err != nil {
 		return err
 	}
-	if !any {
+	if !found {
 		_, err := fmt.Fprintf(errOut, "no readings of %s\n", strings.Join(p.patterns, ", "))
 		return err
 	}
@@ -172,7 +172,7 @@ func (p *plotting) once(ctx context.Context, out, errOut io.Writer) error {
 }
 
 // bound finds the first and last reading where the flags do not bound the time. False: there is none.
-func (p *plotting) bound(ctx context.Context) (q api.Query, any bool, err error) {
+func (p *plotting) bound(ctx context.Context) (q api.Query, found bool, err error) {
 	first, last := int64(math.MaxInt64), int64(math.MinInt64)
 	for _, pattern := range p.patterns {
 		for _, newest := range []bool{false, true} {

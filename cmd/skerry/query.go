@@ -80,7 +80,7 @@ In GLOB, * matches any characters. Tables show local time; JSON and CSV are UTC.
 	f.BoolVar(&flags.newest, "newest", false, "newest first")
 	f.StringVar(&flags.format, "format", "table", "print `FORMAT`: table, json or csv")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats(), cobra.ShellCompDirectiveNoFileComp)) // fails only for a flag that does not exist
-	_ = cmd.RegisterFlagCompletionFunc("agg", completeAggregates) // as above
+	_ = cmd.RegisterFlagCompletionFunc("agg", completeAggregates)                                                       // as above
 	_ = cmd.RegisterFlagCompletionFunc("every", cobra.FixedCompletions([]string{"10s", "1m", "15m", "1h", "1d", "1w"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("series", p.completeSeriesFlag)
 	p.addSocketFlags(cmd)

@@ -102,6 +102,25 @@ func TestViews_golden(t *testing.T) {
 		{"query climate --series temp --format csv", 0, `time,series,tags,value,unit,author
 2026-08-20T12:00:00.123Z,temp,room=wine cellar;source=weather,21.5,°C,12D3KooWGate
 `, ""},
+		{"query climate --every 1m --agg count,last,mean", 0, `TIME                   SERIES    UNIT  COUNT         LAST      MEAN  TAGS
+2026-08-20 14:00 CEST  door                1  true
+2026-08-20 14:00 CEST  pressure  Pa        1     101325    101325    source=weather
+2026-08-20 14:00 CEST  say                 1  \x1b[31mred
+2026-08-20 14:00 CEST  temp      °C        1         21.5      21.5  room="wine cellar" source=weather
+`, ""},
+		{"query climate --every 1s --agg min --newest --limit 1 --format json", 0, `{"time":"2026-08-20T12:00:01.000Z","series":"pressure","tags":{"source":"weather"},"unit":"Pa","min":101325}
+`, ""},
+		{"query climate --every 1h --agg first,mean,stddev --format csv", 0, `time,series,tags,unit,first,mean,stddev
+2026-08-20T12:00:00.000Z,door,,,true,,
+2026-08-20T12:00:00.000Z,pressure,source=weather,Pa,101325,101325,NaN
+2026-08-20T12:00:00.000Z,say,,,` + "\x1b[31mred" + `,,
+2026-08-20T12:00:00.000Z,temp,room=wine cellar;source=weather,°C,21.5,21.5,NaN
+`, ""},
+		{"query empty --every 1h", 0, "TIME  SERIES  UNIT  COUNT  MEAN  MIN  MAX  TAGS\n", "no rows\n"},
+		{"query climate --agg mean", 2, "", "error: --agg needs --every\nhint: for example: --every 1h --agg mean\n"},
+		{"query climate --every 1h --agg avg", 2, "", "error: --agg: aggregate \"avg\": want some of count,sum,mean,min,max,first,last,stddev, with commas between them\nhint: the average is called mean\n"},
+		{"query climate --every 1us", 2, "", "error: --every: \"1us\" is no span: want a number with its unit, such as 500ms, 10s, 15m, 1h, 1d or 1w\n"},
+		{"query climate --every 1h --author nobody", 1, "", "error: no such author: \"nobody\"\n"},
 		{"query empty", 0, "TIME  SERIES  VALUE  UNIT  TAGS\n", "no rows\n"},
 		{"query empty --format json", 0, "", ""},
 		{"query empty --format csv", 0, "time,series,tags,value,unit,author\n", ""},

@@ -128,7 +128,9 @@ func checkBucketsRandom(t *testing.T, s Subject) {
 	values := []func() any{
 		func() any { return float64(random.IntN(1000))/10 + 1e6 },
 		func() any { return random.Int64() },
-		func() any { return []any{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 5e-324}[random.IntN(5)] },
+		func() any {
+			return []any{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 5e-324}[random.IntN(5)]
+		},
 		func() any { return random.IntN(2) == 0 },
 		func() any { return fmt.Sprint("v", random.IntN(3)) },
 	}
