@@ -181,7 +181,7 @@ func completeAggregates(_ *cobra.Command, _ []string, begun string) ([]string, c
 			lists = append(lists, before+name)
 		}
 	}
-	return lists, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	return lists, cobra.ShellCompDirectiveNoFileComp
 }
 
 // plainUsage removes the quotes around the names of flags' values: help shows them in another way, and a shell's list as they are.

@@ -59,10 +59,12 @@ func TestCompletion_inShells(t *testing.T) {
 	lines := []string{
 		"skerry stat", "skerry config c", "skerry query --form", "skerry query --format=js",
 		"skerry query --socket " + socket + " cl", "skerry tail --socket " + socket + " e",
+		"skerry plot --socket " + socket + " climate pre", "skerry query --agg=std",
 	}
 	want := []string{
 		"skerry status", "skerry config check", "skerry query --format", "skerry query --format json",
 		"skerry query --socket " + socket + " climate", "skerry tail --socket " + socket + " empty",
+		"skerry plot --socket " + socket + " climate pressure", "skerry query --agg stddev",
 	}
 	for shell, script := range shellScripts() {
 		t.Run(shell, func(t *testing.T) {

@@ -22,7 +22,7 @@ func TestDemo_twiceInOneFolder(t *testing.T) {
 		if err := runDemo(t.Context(), dir, 1500*time.Millisecond, &out); err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"stored: ", "readings in collection demo", "skerry query demo --dir " + dir} {
+		for _, want := range []string{"stored: ", "readings in collection demo", "skerry query demo --dir " + dir, "skerry plot demo power --dir " + dir} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("round %d: the output lacks %q:\n%s", round, want, &out)
 			}

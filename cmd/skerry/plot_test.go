@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -116,6 +119,64 @@ func TestPlot_golden(t *testing.T) {
 			t.Errorf("%s: stderr: -want +got\n%s", test.args, diff)
 		}
 	}
+}
+
+// TestPlot_readme: the chart of README.md is one that the program draws.
+func TestPlot_readme(t *testing.T) {
+	_, stdout, _ := skerry(t, "plot", "climate", "temp", "--width", "60", "--height", "14", "--socket", serveViews(t, plotRows(t)))
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "    " + strings.ReplaceAll(strings.TrimSpace(stdout), "\n", "\n    "); !strings.Contains(string(readme), want) {
+		t.Errorf("README.md lacks\n%s", want)
+	}
+}
+
+// TestLiveChart_draws lets rows come far faster than frames, then resizes and interrupts.
+func TestLiveChart_draws(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := apitest.NewMemory(api.ID{Name: "gate", Peer: "12D3KooWGate"})
+		m.Configure("climate", api.Milliseconds)
+		temp := &api.Series{Name: "temp", Unit: "°C", Type: api.Float}
+		stored := api.Reading{Series: temp, Time: time.Now().Add(-time.Minute).UnixNano(), Num: math.Float64bits(17)}
+		if err := m.Add(t.Context(), "climate", []api.Reading{stored}); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		p := &plotting{backend: m, q: api.Query{Collection: "climate", From: time.Now().Add(-5 * time.Minute).UnixNano()}, patterns: []string{"t*"}, now: time.Now().UnixNano()}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.followOn(ctx, &out) }()
+		synctest.Wait()
+		for range 5000 {
+			time.Sleep(time.Millisecond) //nolint:forbidigo // the bubble's time
+			r := api.Reading{Series: temp, Time: time.Now().UnixNano(), Num: math.Float64bits(19)}
+			other := api.Reading{Series: &api.Series{Name: "hum", Type: api.Float}, Time: time.Now().UnixNano()}
+			text := api.Reading{Series: &api.Series{Name: "text", Type: api.String}, Time: time.Now().UnixNano(), Str: "x"}
+			if err := m.Add(t.Context(), "climate", []api.Reading{r, other, text}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		time.Sleep(10 * time.Second) //nolint:forbidigo // as above
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		text := out.String()
+		if !strings.HasPrefix(text, enterScreen) || !strings.HasSuffix(text, leaveScreen) {
+			t.Errorf("the terminal's screen is not given back: %q … %q", text[:20], text[len(text)-20:])
+		}
+		frames := strings.Split(text, beginFrame)[1:]
+		if n := len(frames); n < 30 || n > 40 { // 5 a second for 5 s, then one a second for 10 s
+			t.Errorf("%d frames", n)
+		}
+		first, last := frames[0], frames[len(frames)-1]
+		if !strings.Contains(first, "min 17") || !strings.Contains(last, "last 19 °C  min 17  max 19") || strings.Contains(last, "hum") || strings.Contains(last, "text") {
+			t.Errorf("first frame\n%s\nlast frame\n%s", first, last)
+		}
+	})
 }
 
 func TestPlot_tooMany(t *testing.T) {
