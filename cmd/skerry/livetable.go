@@ -183,8 +183,8 @@ func writeTags(tags []api.Tag, most int) string {
 		b.WriteString(printable(tag.Key))
 		b.WriteByte('=')
 		value := tag.Value
-		if most > 0 && utf8.RuneCountInString(value) > most {
-			value = string([]rune(value)[:most-1]) + "…"
+		if runes := []rune(value); most > 0 && len(runes) > most { // what tells values apart is often at their ends
+			value = string(runes[:most/2]) + "…" + string(runes[len(runes)-(most-1)/2:])
 		}
 		if value == "" || strings.ContainsAny(value, ` "=`) {
 			fmt.Fprintf(&b, "%q", value)

@@ -14,10 +14,10 @@ func TestShortTags(t *testing.T) {
 	tags := []api.Tag{{Key: "room", Value: "the wine cellar below"}, {Key: "sensor", Value: "28-0316a27900ff"}, {Key: "source", Value: "weather"}}
 	for room, want := range map[int]string{
 		100: `room="the wine cellar below" sensor=28-0316a27900ff source=weather`,
-		60:  `room="the wine cella…" sensor=28-0316a27900ff source=weather`,
-		50:  `room="the wine …" sensor=28-0316a2… source=weather`,
-		10:  `room="the w…" sensor=28-03… source=weath…`,
-		-5:  `room="the w…" sensor=28-03… source=weath…`,
+		60:  `room="the win…r below" sensor=28-0316a27900ff source=weather`,
+		50:  `room="the w…elow" sensor=28-03…00ff source=weather`,
+		10:  `room=the…ow sensor=28-…ff source=wea…er`,
+		-5:  `room=the…ow sensor=28-…ff source=wea…er`,
 	} {
 		got := shortTags(tags, room, true)
 		if got != want {

@@ -97,7 +97,7 @@ func kindOf(b sensors.Bucket) sensors.Type {
 func startOf(ns int64, every time.Duration) int64 {
 	zero := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 	if every%(7*24*time.Hour) == 0 {
-		zero = time.Date(1969, 12, 29, 0, 0, 0, 0, time.UTC) // a Monday
+		zero = time.Date(1970, 1, 5, 0, 0, 0, 0, time.UTC) // the first Monday; nothing here is older
 	}
 	since := time.Unix(0, ns).Sub(zero)
 	return zero.Add(since - since%every).UnixNano()
