@@ -150,7 +150,7 @@ func TestLiveChart_draws(t *testing.T) {
 		go func() { done <- p.followOn(ctx, &out) }()
 		synctest.Wait()
 		for range 5000 {
-			time.Sleep(time.Millisecond) //nolint:forbidigo // the bubble's time
+			time.Sleep(time.Millisecond) // the bubble's time
 			r := api.Reading{Series: temp, Time: time.Now().UnixNano(), Num: math.Float64bits(19)}
 			other := api.Reading{Series: &api.Series{Name: "hum", Type: api.Float}, Time: time.Now().UnixNano()}
 			text := api.Reading{Series: &api.Series{Name: "text", Type: api.String}, Time: time.Now().UnixNano(), Str: "x"}
@@ -159,7 +159,7 @@ func TestLiveChart_draws(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		time.Sleep(10 * time.Second) //nolint:forbidigo // as above
+		time.Sleep(10 * time.Second)
 		cancel()
 		if err := <-done; err != nil {
 			t.Fatal(err)
