@@ -128,6 +128,7 @@ func (c *Client) decode(conn *clientConn, m paho.Message, size int, cut bool) (b
 	now, quality := c.clock()
 	reject := func(fault *sensors.DecodeError) (sensors.Batch, bool) {
 		c.tally.Reject(now, fault, m.Payload(), size)
+		c.tally.Show(m.Topic(), m.Payload(), size, nil, fault)
 		return sensors.Batch{}, false
 	}
 	if cut {
@@ -161,6 +162,7 @@ func (c *Client) decode(conn *clientConn, m paho.Message, size int, cut bool) (b
 		}
 		return reject(fault)
 	}
+	c.tally.Show(topic, m.Payload(), size, readings, nil)
 	if used := len(r.chunk) + len(readings); used <= cap(r.chunk) {
 		r.chunk = r.chunk[:used]
 	}
