@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/skerry-edge/skerry/sensors/mqtt/mqtttest"
-	"github.com/skerry-edge/skerry/sensors/pty"
 	"github.com/skerry-edge/skerry/sensors/serial/serialtest"
 )
 
@@ -26,10 +25,7 @@ type conversation struct {
 
 func converse(t *testing.T, args ...string) *conversation {
 	t.Helper()
-	pair, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
+	pair := serialtest.New(t).Plug() // a terminal is one end of a pseudo-terminal, too
 	near, err := os.OpenFile(pair.Path, os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +39,7 @@ func converse(t *testing.T, args ...string) *conversation {
 	go func() { c.ended <- cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = errors.Join(near.Close(), pair.Close())
+		_ = near.Close()
 	})
 	return c
 }
