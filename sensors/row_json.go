@@ -16,7 +16,7 @@ import (
 // same float, so a whole one has no point: type Float is not told from Int by the text, nor the string "NaN" from the
 // float. Bytes of a string that are not UTF-8 become U+FFFD.
 func (r *Row) AppendJSON(dst []byte, p Precision) []byte {
-	dst = r.Reading.appendMembers(dst, p)
+	dst = r.appendMembers(dst, p)
 	dst = append(dst, `,"author":`...)
 	dst = appendQuoted(dst, r.Author)
 	return append(dst, '}')

@@ -17,7 +17,7 @@ import (
 	"github.com/skerry-edge/skerry/sensors"
 )
 
-// ErrNoSource: no source has that name. The error is a *NoSourceError.
+// ErrNoSource says that no source has that name. The error is a *NoSourceError.
 var ErrNoSource = errors.New("no such source")
 
 // Input is sensors.Input.
@@ -68,10 +68,10 @@ func (s *Server) tap(w http.ResponseWriter, r *http.Request) error {
 	w.WriteHeader(http.StatusOK)
 	out := http.NewResponseController(w)
 	if err := out.Flush(); err != nil { // the reader knows that the stream is open
-		return nil //nolint:nilerr // it went away
+		return nil // it went away
 	}
 	var line []byte
-	for in, err := range inputs.Seq {
+	for in, err := range inputs.Seq { //nolint:contextcheck // the backend has it
 		if err == nil {
 			line, err = in.AppendJSON(line[:0], inputs.Precision)
 		}
@@ -80,10 +80,10 @@ func (s *Server) tap(w http.ResponseWriter, r *http.Request) error {
 		}
 		boundWrites(w, stallTimeout)
 		if _, err := w.Write(append(line, '\n')); err != nil {
-			return nil //nolint:nilerr // the reader went away
+			return nil // the reader went away
 		}
 		if err := out.Flush(); err != nil {
-			return nil //nolint:nilerr // the same
+			return nil // the same
 		}
 	}
 	return endTap(r.Context(), w, context.Cause(r.Context()))

@@ -140,7 +140,7 @@ func manReference(markdown string) string {
 		return roff(strings.NewReplacer("`", "", "**", "", `\|`, "|").Replace(text))
 	}
 	fenced := false
-	for _, line := range strings.Split(markdown, "\n") {
+	for line := range strings.SplitSeq(markdown, "\n") {
 		cells := strings.Split(strings.ReplaceAll(line, `\|`, "\x00"), "|")
 		switch {
 		case strings.HasPrefix(line, "```"):
@@ -171,7 +171,7 @@ func manReference(markdown string) string {
 func roffText(text string) string {
 	var b strings.Builder
 	literal := false
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		if indented := strings.HasPrefix(line, "  "); indented != literal {
 			literal = indented
 			b.WriteString(map[bool]string{true: ".nf\n", false: ".fi\n"}[literal])

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"syscall"
 	"time"
 
@@ -195,12 +196,8 @@ func (t *sourceTest) unknown(err error, cfg *config.Config, running bool) error 
 	if !is {
 		return err
 	}
-	if running && cfg != nil {
-		for _, name := range sourceNames(cfg) {
-			if name == t.name {
-				return withHint(err, "it stands in "+cfg.File()+", and the agent runs with an older one: send it SIGHUP, or start it again")
-			}
-		}
+	if running && cfg != nil && slices.Contains(sourceNames(cfg), t.name) {
+		return withHint(err, "it stands in "+cfg.File()+", and the agent runs with an older one: send it SIGHUP, or start it again")
 	}
 	if near := config.Nearest(t.name, missing.Known); near != "" {
 		return withHint(err, "did you mean: skerry source test "+shellQuote(near))

@@ -15,7 +15,7 @@ import (
 )
 
 // tapTime is the time of an input, which no test knows.
-var tapTime = regexp.MustCompile(`^\{"time":"20[^"]*Z",`) //nolint:gochecknoglobals // constant
+var tapTime = regexp.MustCompile(`^\{"time":"20[^"]*Z",`)
 
 // checkTap shows inputs of each kind and reads them back.
 func checkTap(t *testing.T, s Subject) {
