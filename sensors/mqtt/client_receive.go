@@ -153,7 +153,9 @@ func (c *Client) decode(conn *clientConn, m paho.Message, size int, cut bool) (b
 	if attentive, ok := r.decoder.(sensors.Attentive); ok {
 		aside := attentive.Aside()
 		c.tally.Aside(now, aside)
-		conn.publish(aside.Answers)
+		if !c.clean { // an observer asks for nothing
+			conn.publish(aside.Answers)
+		}
 	}
 	if err != nil {
 		var fault *sensors.DecodeError
