@@ -81,6 +81,10 @@ bench-smoke: build ## every row of the benchmark once, small: that it runs, not 
 cross-build: ## static, stripped binaries for all targets into dist/
 	./.ci/cross-build '$(LDFLAGS)'
 
+.PHONY: man
+man: ## the manual pages into dist/man: look with man -l dist/man/skerry.1
+	go test -count=1 -run '^TestManPages$$' ./cmd/skerry -man.out="$(CURDIR)/dist/man"
+
 .PHONY: needs
 needs: ## install what the tests need (apt packages); without root print the command
 	@missing=(); for p in $(APT_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing+=($$p); done; \

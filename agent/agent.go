@@ -58,6 +58,7 @@ type Agent struct {
 	sources  []sensors.Source
 	tallies  []*sensors.Tally // of routes of the broker inside
 	filters  filters
+	taps     taps
 	listener net.Listener
 	server   *api.Server
 	health   *health
@@ -96,7 +97,7 @@ func (a *Agent) build(ctx context.Context, id *identity.Identity) error {
 	if err := line.build(); err != nil {
 		return err
 	}
-	a.pipeline, a.broker, a.sources, a.tallies, a.filters = line.pipeline, line.broker, line.sources, line.tallies, line.filters
+	a.pipeline, a.broker, a.sources, a.tallies, a.filters, a.taps = line.pipeline, line.broker, line.sources, line.tallies, line.filters, line.taps
 	if a.broker != nil {
 		if err := a.broker.Listen(ctx); err != nil {
 			return err

@@ -325,10 +325,24 @@ func TestAgent_metrics(t *testing.T) {
 func TestAgent_keepsTheBackendsPromises(t *testing.T) {
 	apitest.Run(t, func(t *testing.T) apitest.Subject {
 		t.Helper()
-		g := newGateway(t, "[[collection]]\nname = \"climate\"\nseal = \"fast\"\n[[collection]]\nname = \"empty\"\n")
+		g := newGateway(t, `
+[mqtt.broker]
+listen = "127.0.0.1:0"
+[[collection]]
+name = "climate"
+seal = "fast"
+[[collection]]
+name = "empty"
+[[source.mqtt]]
+name = "weather"
+broker = "inside"
+topics = ["weather"]
+format = "json"
+collection = "empty"
+`)
 		a, _ := g.start(t)
 		return apitest.Subject{
-			Backend: a, Collection: "climate", Empty: "empty", Table: a.table,
+			Backend: a, Collection: "climate", Empty: "empty", Table: a.table, Source: "weather", Tally: a.tallies[0],
 			Add: func(ctx context.Context, collection string, readings []sensors.Reading) error {
 				done := make(chan error, 1)
 				// The pipeline may reorder what it is given; the suite goes on with its own.

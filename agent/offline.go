@@ -87,6 +87,9 @@ func (*Offline) Status(context.Context) (api.Status, error) { return api.Status{
 // Tail implements api.Backend: nothing arrives without an agent.
 func (*Offline) Tail(context.Context, api.Query) (api.Rows, error) { return api.Rows{}, errNoAgent }
 
+// Tap implements api.Backend: no source is open without an agent.
+func (*Offline) Tap(context.Context, string) (api.Inputs, error) { return api.Inputs{}, errNoAgent }
+
 // Faults lists what is wrong with the folder's configuration: defaults stand in the place of what is faulty.
 func (o *Offline) Faults() []config.Fault { return o.faults }
 

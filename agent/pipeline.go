@@ -47,11 +47,12 @@ type line struct {
 	routes  []mqtt.Route
 	doors   bySource // of the broker inside
 	filters filters
+	taps    taps
 }
 
 // build makes the parts, from the store towards the sensors.
 func (l *line) build() error {
-	l.inputs, l.doors, l.filters = map[string][]func() sensors.SourceStatus{}, bySource{}, filters{}
+	l.inputs, l.doors, l.filters, l.taps = map[string][]func() sensors.SourceStatus{}, bySource{}, filters{}, taps{}
 	var collections []*ingest.Collection
 	for _, c := range l.allCollections() {
 		made, err := l.collection(c)
@@ -139,52 +140,38 @@ func (l *line) serial(c *config.SerialSource) error {
 		return err
 	}
 	s := serial.New(c.Port, c.Target.Collection, format.Decoder(), l.sink(name, c.Target, c.Decode.SeriesLimit()), l.clock, l.log)
+	l.taps[name] = tapping{s.Tap, l.precision(c.Target.Collection)}
 	l.sources = append(l.sources, s)
 	l.inputs[c.Target.Collection] = append(l.inputs[c.Target.Collection], s.Status)
 	return nil
 }
 
-// modbus hands a serial bus in, because only sensors/serial opens ports; connections the source makes itself.
+// modbus makes the source of a bus.
 func (l *line) modbus(c *config.ModbusSource) error {
-	bus := modbus.TCP(c.Bus.Address)
-	if c.Line.Device != "" {
-		bus = modbus.Line{
-			Open: func(context.Context) (modbus.Link, error) {
-				port, err := c.Line.Open()
-				if err != nil {
-					return nil, err // not a nil port
-				}
-				return port, nil
-			},
-			Explain: c.Line.Explain, Pause: c.Line.Pause, Character: c.Line.Character(),
-		}
-	}
 	s, err := modbus.New(modbus.Options{
-		Config: c.Bus, Line: bus, Collection: c.Target.Collection, Precision: l.precision(c.Target.Collection),
+		Config: c.Bus, Line: busLine(c), Collection: c.Target.Collection, Precision: l.precision(c.Target.Collection),
 		Table: l.table, Sink: l.sink(c.Bus.Name, c.Target, c.Bus.Registers()), Clock: l.clock, Log: l.log,
 	})
 	if err != nil {
 		return err
 	}
 	l.sources = append(l.sources, s)
+	l.taps[c.Bus.Name] = tapping{s.Tap, l.precision(c.Target.Collection)}
 	l.inputs[c.Target.Collection] = append(l.inputs[c.Target.Collection], s.Status)
 	return nil
 }
 
 func (l *line) mqtt(c *config.MQTTSource) error {
-	patterns := make([]sensors.TopicPattern, 0, len(c.Door.Topics))
-	for _, text := range c.Door.Topics {
-		p, err := sensors.ParseTopicPattern(text)
-		if err != nil {
-			return fmt.Errorf("source %q: %w", c.Door.Name, err)
-		}
-		patterns = append(patterns, p)
+	patterns, err := patternsOf(c)
+	if err != nil {
+		return err
 	}
 	format, err := l.format(c.Decode, c.Door.Name, c.Target, patterns)
 	if err != nil {
 		return err
 	}
 	tally := sensors.NewTally("mqtt", c.Door.Name, time.Now())
+	l.taps[c.Door.Name] = tapping{tally.Tap, l.precision(c.Target.Collection)}
 	l.inputs[c.Target.Collection] = append(l.inputs[c.Target.Collection], tally.Status)
 	if c.Door.Broker == mqtt.BrokerInside {
 		tally.State(time.Now(), "connected", "", "")

@@ -80,3 +80,20 @@ func TestDemo_loads(t *testing.T) {
 		t.Errorf("warnings %v, serial sources %+v", warnings, cfg.Source.Serial)
 	}
 }
+
+// TestRecipes_areThoseOfThePage: each section of MQTT on the page is embedded as it stands there, and nothing else.
+func TestRecipes_areThoseOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../docs/recipes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.SplitAfterN(configs.Recipes(), "\n", 2)[0]
+	for _, block := range strings.Split(string(page), "```toml\n")[1:] {
+		if text, _, _ := strings.Cut(block, "```"); strings.Contains(text, `broker = "inside"`) {
+			want += "\n" + text
+		}
+	}
+	if configs.Recipes() != want {
+		t.Error("configs/recipes.toml is not what docs/recipes.md has; copy the blocks with broker = \"inside\" there, a blank line before each")
+	}
+}

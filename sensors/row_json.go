@@ -16,6 +16,19 @@ import (
 // same float, so a whole one has no point: type Float is not told from Int by the text, nor the string "NaN" from the
 // float. Bytes of a string that are not UTF-8 become U+FFFD.
 func (r *Row) AppendJSON(dst []byte, p Precision) []byte {
+	dst = r.appendMembers(dst, p)
+	dst = append(dst, `,"author":`...)
+	dst = appendQuoted(dst, r.Author)
+	return append(dst, '}')
+}
+
+// AppendJSON appends the reading as Row.AppendJSON does, without the author.
+func (r *Reading) AppendJSON(dst []byte, p Precision) []byte {
+	return append(r.appendMembers(dst, p), '}')
+}
+
+// appendMembers appends the object without its end.
+func (r *Reading) appendMembers(dst []byte, p Precision) []byte {
 	dst = append(dst, `{"time":"`...)
 	dst = AppendTime(dst, r.Time, p)
 	dst = append(dst, `","series":`...)
@@ -25,10 +38,7 @@ func (r *Row) AppendJSON(dst []byte, p Precision) []byte {
 	dst = append(dst, `,"value":`...)
 	dst = Value{r.Series.Type, r.Num, r.Str}.appendJSON(dst)
 	dst = append(dst, `,"unit":`...)
-	dst = appendQuoted(dst, r.Series.Unit)
-	dst = append(dst, `,"author":`...)
-	dst = appendQuoted(dst, r.Author)
-	return append(dst, '}')
+	return appendQuoted(dst, r.Series.Unit)
 }
 
 // AppendTypedJSON appends what AppendJSON does with a last key more, "type": the value's type ("float", "int", "bool",

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,8 @@ type Tally struct {
 	samples map[Reason]Sample
 
 	troubles map[string]Trouble // by the part's name
+
+	taps atomic.Pointer[[]*Tap] // written with mu held; nil: nobody taps
 }
 
 // NewTally returns a tally for a source that has not started.

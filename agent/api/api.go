@@ -30,6 +30,9 @@ type Backend interface {
 	// Tail streams the rows that become durable from now on, until ctx ends: those that q's collection, series, tags and author
 	// select; nothing else of q counts. A reader that is too slow gets an error as its last element.
 	Tail(ctx context.Context, q Query) (Rows, error)
+	// Tap streams what a source takes in from now on, and what becomes of it, until ctx ends. A reader that is slow misses
+	// inputs, which are counted, and the source never waits. A source that is not there is ErrNoSource.
+	Tap(ctx context.Context, source string) (Inputs, error)
 	// Blocks streams the blocks of a collection as they are when it is called, each checked and after those that it
 	// links to. An error, such as of a damaged block, ends the stream and names feed and seq. ErrNoCollection is as in
 	// Query; a configured collection without rows has no blocks.

@@ -81,7 +81,10 @@ func TestClient_contract(t *testing.T) {
 		t.Helper()
 		m := newMemory()
 		socket, _ := serve(t, m, api.Options{})
-		return apitest.Subject{Backend: dial(t, socket), Collection: "climate", Empty: "empty", Table: sensors.NewTable(), Add: m.Add}
+		return apitest.Subject{
+			Backend: dial(t, socket), Collection: "climate", Empty: "empty", Table: sensors.NewTable(), Add: m.Add,
+			Source: "weather", Tally: m.Source("weather"),
+		}
 	})
 }
 

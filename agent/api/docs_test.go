@@ -181,6 +181,7 @@ func docsBackend(t *testing.T) (m *apitest.Memory, next sensors.Reading) {
 	m = apitest.NewMemory(api.ID{Name: "pump-house-3", Peer: "12D3KooWGate", Fingerprint: "ab cd"})
 	m.Configure("climate", sensors.Milliseconds)
 	m.Configure("spare", sensors.Milliseconds)
+	m.Source("weather")
 	weather := sensors.Tag{Key: "source", Value: "weather"}
 	at := time.Date(2026, 8, 20, 12, 0, 0, 123e6, time.UTC).UnixNano()
 	temp := &sensors.Series{Name: "temp", Unit: "°C", Type: sensors.Float, Tags: []sensors.Tag{{Key: "room", Value: "cellar"}, weather}}
@@ -260,6 +261,10 @@ func TestDocs_examples(t *testing.T) {
 				checkBlocksExample(t, socket, e)
 				continue
 			}
+			if strings.Contains(e.url, "/v1/tap?") {
+				checkTapExample(t, m, next, socket, e)
+				continue
+			}
 			code, body := get(t, socket, e.url)
 			if (code == http.StatusOK) == (s.title == "Errors") {
 				t.Errorf("%s: status %d", e.url, code)
@@ -333,6 +338,30 @@ func checkTailExample(t *testing.T, m *apitest.Memory, next sensors.Reading, soc
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(e.answer, string(answer)); diff != "" {
+		t.Errorf("%s: -documented +sent\n%s", e.url, diff)
+	}
+}
+
+// checkTapExample shows the inputs of which the page shows the lines.
+func checkTapExample(t *testing.T, m *apitest.Memory, next sensors.Reading, socket string, e example) {
+	t.Helper()
+	response := open(t, socket, e.url) //nolint:bodyclose // open closes it when the test ends
+	if got := response.Header.Get(api.PrecisionHeader); got != "3" {
+		t.Errorf("%s: precision %q", e.url, got)
+	}
+	weather := m.Source("weather")
+	weather.Show("", []byte("room=cellar temp=21.75"), 24, []sensors.Reading{next}, nil)
+	weather.Show("", []byte("tem\xf0=2x"), 9, nil, &sensors.DecodeError{Reason: sensors.ReasonSyntax, What: "temp: \"2x\" is no number"})
+	lines := bufio.NewReader(response.Body)
+	var got strings.Builder
+	for range 2 {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.WriteString(regexp.MustCompile(`^\{"time":"[^"]*"`).ReplaceAllString(line, `{"time":"2026-08-20T12:00:03.124Z"`))
+	}
+	if diff := cmp.Diff(e.answer, got.String()); diff != "" {
 		t.Errorf("%s: -documented +sent\n%s", e.url, diff)
 	}
 }

@@ -92,6 +92,7 @@ type problem struct {
 	Error      string   `json:"error"`
 	Code       string   `json:"code"`
 	Collection string   `json:"collection,omitempty"`
+	Source     string   `json:"source,omitempty"`
 	Known      []string `json:"known,omitempty"`
 }
 
@@ -100,6 +101,7 @@ const (
 	codeBadRequest   = "bad_request"
 	codeNoCollection = "no_collection"
 	codeNoAuthor     = "no_author"
+	codeNoSource     = "no_source"
 	codeSlowReader   = "slow_reader"
 	codeStopping     = "stopping"
 	codeBusy         = "busy"
@@ -121,6 +123,7 @@ func codes() []code {
 		{codeNoCollection, http.StatusNotFound, ErrNoCollection},
 		{codeNoAuthor, http.StatusNotFound, ErrNoAuthor},
 		{codeTooMany, http.StatusBadRequest, ErrTooManySeries},
+		{codeNoSource, http.StatusNotFound, ErrNoSource},
 		{codeSlowReader, http.StatusServiceUnavailable, ErrSlowReader},
 		{codeStopping, http.StatusServiceUnavailable, ErrStopping},
 		{codeBusy, http.StatusServiceUnavailable, ErrBusy},
@@ -138,6 +141,9 @@ func problemOf(ctx context.Context, err error) (problem, int) {
 	if missing, ok := errors.AsType[*NoCollectionError](err); ok {
 		p.Collection, p.Known = missing.Name, missing.Known
 	}
+	if missing, ok := errors.AsType[*NoSourceError](err); ok {
+		p.Source, p.Known = missing.Name, missing.Known
+	}
 	if request, ok := errors.AsType[*requestError](err); ok {
 		p.Code = codeBadRequest
 		return p, request.status
@@ -154,6 +160,9 @@ func problemOf(ctx context.Context, err error) (problem, int) {
 func (p problem) err() error {
 	if p.Code == codeNoCollection {
 		return &NoCollectionError{Name: p.Collection, Known: p.Known}
+	}
+	if p.Code == codeNoSource {
+		return &NoSourceError{Name: p.Source, Known: p.Known}
 	}
 	for _, c := range codes() {
 		if c.text != p.Code {

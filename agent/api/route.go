@@ -36,6 +36,7 @@ func Routes() []Route {
 		{http.MethodGet, "/v1/collections", "Lists the collections.", Read, nil, false, answer(listCollections)},
 		{http.MethodGet, "/v1/query", "Streams the rows that the parameters select.", Read, queryParams(), true, (*Server).query},
 		{http.MethodGet, "/v1/tail", "Streams the rows that become durable from now on.", Read, tailParams(), true, (*Server).tail},
+		{http.MethodGet, "/v1/tap", "Streams what a source takes in from now on, and what becomes of it.", Read, []string{"source"}, true, (*Server).tap},
 		{http.MethodGet, "/v1/blocks", "Streams the blocks of a collection as a CAR.", Read, collection, true, (*Server).blocks},
 		{http.MethodGet, "/v1/verify", "Reads and checks every block.", Read, []string{"progress"}, false, (*Server).verify},
 		{http.MethodGet, "/metrics", "Shows the metrics in Prometheus' text format.", Read, nil, false, (*Server).showMetrics},

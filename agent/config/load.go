@@ -51,6 +51,12 @@ func Load(path string) (*Config, []Fault, error) {
 	return l.load()
 }
 
+// Parse is Load of a text that is in no file yet: name stands for it in faults. Paths are relative to the folder dir.
+func Parse(dir, name string, text []byte) (*Config, []Fault, error) {
+	l := &loader{dir: dir, lookup: os.LookupEnv, stat: os.Stat, hostname: HostName(), files: []source{{name, text}}}
+	return l.load()
+}
+
 // Salvage reads what can be read of the configuration at path and its drop-ins: what is faulty has its default. It is for reading
 // a gateway's data, which must not need a configuration without faults; nothing is to be run with it. The error is a
 // *FileError: then there is no configuration.

@@ -120,7 +120,7 @@ func runDemo(ctx context.Context, dir string, lasts time.Duration, out io.Writer
 func prepareDemo(dir string) (*config.Config, error) {
 	file := filepath.Join(dir, config.FileName)
 	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
-		if _, err := makeGateway(dir, "demo"); err != nil {
+		if _, err := makeGateway(dir, "demo", configs.Sample("demo")); err != nil {
 			return nil, err
 		}
 	}

@@ -17,13 +17,19 @@ import (
 
 func newInitCmd(p *place) *cobra.Command {
 	var name string
+	var interactive bool
 	cmd := &cobra.Command{
 		Use:   "init --dir DIR",
 		Short: "Make the folder of a new gateway: its configuration and its key",
 		Long: `Make the folder of a new gateway. It gets skerry.toml, a configuration that runs
 as it is and explains the rest in comments, and identity.key, the key that
-identifies the gateway from now on. Nothing that is there is ever overwritten.`,
+identifies the gateway from now on. Nothing that is there is ever overwritten.
+
+With --interactive it asks: it finds serial ports and a broker, listens to what
+arrives, guesses the format, and writes the sections of the sources. Every question
+has a default, and nothing is written before the last one.`,
 		Example: `  skerry init --dir ~/pump-house-3
+  skerry init --dir ~/pump-house-3 --interactive
   skerry init --dir /srv/skerry --name "pump house 3"`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -36,7 +42,10 @@ identifies the gateway from now on. Nothing that is there is ever overwritten.`,
 			if err := config.CheckGatewayName(name); err != nil {
 				return usageError("", "--name %q %w", name, err)
 			}
-			made, err := makeGateway(p.dir, name)
+			if interactive {
+				return interview(cmd, p.dir, name)
+			}
+			made, err := makeGateway(p.dir, name, configs.Sample(name))
 			if err != nil {
 				return err
 			}
@@ -46,6 +55,7 @@ identifies the gateway from now on. Nothing that is there is ever overwritten.`,
 	cmd.Flags().StringVar(&p.dir, "dir", "", "make the gateway in the folder `DIR`")
 	_ = cmd.MarkFlagDirname("dir") // fails only for a flag that does not exist
 	cmd.Flags().StringVar(&name, "name", "", "give the gateway a `NAME` for people (default: this machine's)")
+	cmd.Flags().BoolVar(&interactive, "interactive", false, "find sources and ask what to take")
 	return cmd
 }
 
@@ -59,14 +69,10 @@ type madeGateway struct {
 
 // makeGateway lays out the folder dir for a new gateway. A configuration that is there is never overwritten, and a key without
 // one is kept: it may be all that is left of a gateway.
-func makeGateway(dir, name string) (*madeGateway, error) {
+func makeGateway(dir, name string, text []byte) (*madeGateway, error) {
 	made := &madeGateway{config: filepath.Join(dir, config.FileName), key: filepath.Join(dir, identity.FileName)}
-	switch _, err := os.Lstat(made.config); {
-	case err == nil:
-		return nil, withHint(fmt.Errorf("there is a gateway in %s already", dir),
-			"run it with: skerry run --config "+shellQuote(made.config)+"; for another one choose another folder")
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("look into folder: %w", err)
+	if err := noGateway(made.config); err != nil {
+		return nil, err
 	}
 	// The socket and the configuration may be everyone's to see; the key and the store are not.
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // see above
@@ -84,7 +90,19 @@ func makeGateway(dir, name string) (*madeGateway, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "skerry.d"), 0o755); err != nil { //nolint:gosec // see above
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
-	return made, writeNew(made.config, configs.Sample(name))
+	return made, writeNew(made.config, text)
+}
+
+// noGateway returns an error when the configuration is there.
+func noGateway(path string) error {
+	switch _, err := os.Lstat(path); {
+	case err == nil:
+		return withHint(fmt.Errorf("there is a gateway in %s already", filepath.Dir(path)),
+			"run it with: skerry run --config "+shellQuote(path)+"; for another one choose another folder")
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("look into folder: %w", err)
+	}
+	return nil
 }
 
 // writeNew makes a file that was not there.

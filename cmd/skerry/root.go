@@ -54,6 +54,7 @@ Start with:
 	root.AddCommand(
 		newInitCmd(p),
 		newConfigCmd(p),
+		newSourceCmd(p),
 		newIDCmd(p),
 		newVersionCmd(),
 		newStatusCmd(p),

@@ -16,6 +16,7 @@ import (
 
 	"github.com/skerry-edge/skerry/agent/api"
 	"github.com/skerry-edge/skerry/agent/config"
+	"github.com/skerry-edge/skerry/configs"
 )
 
 // runRig is a gateway that a runner runs; the test reads its log.
@@ -29,7 +30,7 @@ type runRig struct {
 func newRunRig(t *testing.T) *runRig {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "gateway")
-	made, err := makeGateway(dir, "first")
+	made, err := makeGateway(dir, "first", configs.Sample("first"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,6 +79,17 @@ func New(o Options) (*Source, error) {
 // Status says how the source is. Safe for concurrent use.
 func (s *Source) Status() sensors.SourceStatus { return s.tally.Status() }
 
+// Tap shows what the slaves answer from now on: see sensors.Tap.
+func (s *Source) Tap() *sensors.Tap { return s.tally.Tap() }
+
+// reject counts an input that gave no reading, and shows it to those who tap. fault says of which slave it is.
+func (s *Source) reject(now time.Time, fault *sensors.DecodeError, bytes []byte, size int) {
+	s.tally.Reject(now, fault, bytes, size)
+	if s.tally.Tapped() {
+		s.tally.Show("", fmt.Appendf(nil, "% x", bytes), size, nil, fault)
+	}
+}
+
 // Run polls until ctx ends, then returns nil. A link that cannot be opened, or is lost, is tried again after 250 ms to 30 s,
 // a serial port at once when its node changes.
 func (s *Source) Run(ctx context.Context) error {
@@ -185,13 +196,13 @@ func (s *Source) settle(ctx context.Context, p *poll, bytes []byte, heard uint64
 	case errors.As(err, &exception):
 		s.refused(ctx, p, exception, size)
 	case errors.As(err, &answer):
-		s.tally.Reject(now, &sensors.DecodeError{Reason: answer.reason, What: s.named(p, answer.what)}, answer.bytes, size)
+		s.reject(now, &sensors.DecodeError{Reason: answer.reason, What: s.named(p, answer.what)}, answer.bytes, size)
 		p.slave.silent, p.slave.hint = answer.what, answer.hint
 		late := !strings.HasPrefix(s.o.Config.Address, schemeTCP) && answer.reason != sensors.ReasonCRC
 		s.schedule.failed(p, time.Now(), late, !quick(answer.reason))
 	case errors.As(err, &link):
 		what := fmt.Sprintf("the link was lost before unit %d answered", p.slave.unit)
-		s.tally.Reject(now, &sensors.DecodeError{Reason: sensors.ReasonTimeout, What: s.named(p, what)}, nil, size)
+		s.reject(now, &sensors.DecodeError{Reason: sensors.ReasonTimeout, What: s.named(p, what)}, nil, size)
 		if p.drops++; p.drops >= dropLimit {
 			p.drops = 0
 			p.slave.silent, p.slave.hint = what, "some devices close the connection when asked for a unit id that they do not know"
@@ -219,7 +230,7 @@ func (s *Source) named(p *poll, what string) string {
 func (s *Source) refused(ctx context.Context, p *poll, exception *modbus.Error, size int) {
 	now, _ := s.o.Clock()
 	r := explainException(exception, p.block)
-	s.tally.Reject(now, &sensors.DecodeError{Reason: sensors.ReasonException, What: "slave " + p.slave.cfg.Name + ", " + r.text}, nil, size)
+	s.reject(now, &sensors.DecodeError{Reason: sensors.ReasonException, What: "slave " + p.slave.cfg.Name + ", " + r.text}, nil, size)
 	switch {
 	case r.absent:
 		p.slave.silent, p.slave.hint = r.text, r.hint
@@ -265,7 +276,7 @@ func (s *Source) take(p *poll, bytes []byte, size int) {
 			fault.What = fmt.Sprintf("slave %s, %s", p.slave.cfg.Name, fault.What)
 			first := v.from - p.block.from
 			if !v.cfg.ofBits() {
-				s.tally.Reject(now, fault, bytes[2*first:2*(v.to-p.block.from)], 0)
+				s.reject(now, fault, bytes[2*first:2*(v.to-p.block.from)], 0)
 			}
 			continue
 		}
@@ -274,6 +285,9 @@ func (s *Source) take(p *poll, bytes []byte, size int) {
 		}
 	}
 	s.tally.Decoded(size, len(readings))
+	if s.tally.Tapped() {
+		s.tally.Show(p.slave.cfg.Name+", "+p.block.String(), fmt.Appendf(nil, "% x", bytes), size, readings, nil)
+	}
 	if len(readings) > 0 {
 		s.o.Sink.Offer(sensors.Batch{Source: s.o.Config.Name, Collection: s.o.Collection, Readings: readings}, nil)
 	}
@@ -282,7 +296,7 @@ func (s *Source) take(p *poll, bytes []byte, size int) {
 // stray counts what arrived and answers no request.
 func (s *Source) stray(reason sensors.Reason, what string, bytes []byte) {
 	now, _ := s.o.Clock()
-	s.tally.Reject(now, &sensors.DecodeError{Reason: reason, What: what}, bytes, 0)
+	s.reject(now, &sensors.DecodeError{Reason: reason, What: what}, bytes, 0)
 }
 
 // skipped counts polls whose time passed.

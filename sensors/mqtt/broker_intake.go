@@ -49,8 +49,10 @@ func (in *intake) decode(b *Broker, route int, p *publication) (sensors.Batch, b
 			fault = &sensors.DecodeError{Reason: sensors.ReasonSyntax, What: err.Error()}
 		}
 		r.Tally.Reject(now, fault, p.payload, len(p.payload))
+		r.Tally.Show(p.topic.name, p.payload, len(p.payload), nil, fault)
 		return sensors.Batch{}, false
 	}
+	r.Tally.Show(p.topic.name, p.payload, len(p.payload), got, nil)
 	if len(got) == 0 {
 		r.Tally.Decoded(len(p.payload), 0)
 		return sensors.Batch{}, false

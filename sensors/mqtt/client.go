@@ -56,6 +56,7 @@ type Client struct {
 	log        *slog.Logger
 	retry      clientRetry
 	drain      time.Duration
+	clean      bool // the session ends with the connection
 
 	window  *clientWindow
 	session *clientSession
@@ -87,6 +88,20 @@ func NewClient(
 		retry: clientRetry{first: clientRetryFirst, most: clientRetryMost}, drain: clientDrain,
 		window: newClientWindow(c.MaxInflight), session: newClientSession(c.MaxInflight),
 	}
+}
+
+// NewObserver returns a client that only looks: its session is its own and ends with it, it subscribes at QoS 0, so that nothing
+// is acknowledged and no other session misses anything, and what it decodes goes nowhere but to those who tap it.
+//
+//nolint:revive // argument-limit: as NewClient
+func NewObserver(
+	c SourceConfig, clientID string, patterns []sensors.TopicPattern, newDecoder func() sensors.Decoder,
+	clock func() (time.Time, sensors.Quality), tally *sensors.Tally, log *slog.Logger,
+) *Client {
+	c.QoS = 0
+	o := NewClient(c, clientID, "", patterns, newDecoder, sensors.Nowhere{}, clock, nil, tally, log)
+	o.clean = true
+	return o
 }
 
 // Status returns what the source says of itself.

@@ -65,7 +65,7 @@ func (c *Client) options(conn *clientConn, password string, receive func(*client
 	o.SetClientID(c.clientID)
 	o.SetUsername(c.config.Username)
 	o.SetPassword(password)
-	o.SetCleanSession(false)
+	o.SetCleanSession(c.clean)
 	o.SetProtocolVersion(4) // no second attempt with 3.1, which would hide the first one's answer
 	o.SetAutoReconnect(false)
 	o.SetConnectRetry(false)

@@ -128,6 +128,7 @@ func (c *Client) decode(conn *clientConn, m paho.Message, size int, cut bool) (b
 	now, quality := c.clock()
 	reject := func(fault *sensors.DecodeError) (sensors.Batch, bool) {
 		c.tally.Reject(now, fault, m.Payload(), size)
+		c.tally.Show(m.Topic(), m.Payload(), size, nil, fault)
 		return sensors.Batch{}, false
 	}
 	if cut {
@@ -152,7 +153,9 @@ func (c *Client) decode(conn *clientConn, m paho.Message, size int, cut bool) (b
 	if attentive, ok := r.decoder.(sensors.Attentive); ok {
 		aside := attentive.Aside()
 		c.tally.Aside(now, aside)
-		conn.publish(aside.Answers)
+		if !c.clean { // an observer asks for nothing
+			conn.publish(aside.Answers)
+		}
 	}
 	if err != nil {
 		var fault *sensors.DecodeError
@@ -161,6 +164,7 @@ func (c *Client) decode(conn *clientConn, m paho.Message, size int, cut bool) (b
 		}
 		return reject(fault)
 	}
+	c.tally.Show(topic, m.Payload(), size, readings, nil)
 	if used := len(r.chunk) + len(readings); used <= cap(r.chunk) {
 		r.chunk = r.chunk[:used]
 	}

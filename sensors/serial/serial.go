@@ -20,13 +20,14 @@ const (
 )
 
 const (
-	readBytes  = 4096
-	checkEvery = 2 * time.Second       // how often a silent line's path is looked at
-	quietTime  = 50 * time.Millisecond // a line this silent after opening is between two frames
-	staleAfter = 10 * time.Second      // a line that stopped in its middle for so long does not go on
-	doubtAfter = 8                     // rejected frames in a row that make the settings doubtful
-	logEvery   = 30 * time.Second      // for one trouble
-	longTime   = 5 * time.Second       // of a connection that deserves a quick retry
+	readBytes    = 4096
+	checkEvery   = 2 * time.Second       // how often a silent line's path is looked at
+	quietTime    = 50 * time.Millisecond // a line this silent after opening is between two frames
+	pendingAfter = 2 * time.Second       // after which those who tap see bytes that are no frame yet
+	staleAfter   = 10 * time.Second      // a line that stopped in its middle for so long does not go on
+	doubtAfter   = 8                     // rejected frames in a row that make the settings doubtful
+	logEvery     = 30 * time.Second      // for one trouble
+	longTime     = 5 * time.Second       // of a connection that deserves a quick retry
 )
 
 // Source reads one serial port. It opens the port itself and again whenever it was lost, and holds
@@ -47,7 +48,8 @@ type Source struct {
 	// owned by Run
 	framer  *framer
 	scratch []sensors.Reading
-	doubt   int // frames rejected in a row
+	doubt   int       // frames rejected in a row
+	shown   time.Time // when something was shown to those who tap
 	trouble sparse
 	reject  sparse
 }
@@ -78,6 +80,9 @@ func New(c Config, collection string, decoder sensors.Decoder, sink sensors.Sink
 
 // Status says how the source is. Safe for concurrent use.
 func (s *Source) Status() sensors.SourceStatus { return s.tally.Status() }
+
+// Tap shows what arrives from now on: see sensors.Tap.
+func (s *Source) Tap() *sensors.Tap { return s.tally.Tap() }
 
 // Run reads the port until ctx ends, then returns nil within about 100 ms. Ports that are missing,
 // denied, lost or replaced are tried again, at once when the device's node changes and else after
@@ -187,6 +192,16 @@ func (s *Source) feed(chunk []byte) {
 	var at stamp
 	at.time, at.quality = s.clock()
 	s.framer.feed(chunk, at, s.take)
+	s.showPending()
+}
+
+// showPending shows those who tap the bytes that have been waiting for the end of their frame: at a wrong rate, or with a wrong
+// delimiter, there would be nothing to see for long.
+func (s *Source) showPending() {
+	if s.framer.size > 0 && s.tally.Tapped() && time.Since(s.shown) >= pendingAfter {
+		s.shown = time.Now()
+		s.tally.ShowPending(s.framer.buf, s.framer.size)
+	}
 }
 
 // settle shows that the port is read.
@@ -255,6 +270,8 @@ func (s *Source) take(f frame) {
 	}
 	s.doubt = 0
 	s.tally.Decoded(f.size, len(readings))
+	s.shown = time.Now()
+	s.tally.Show("", f.payload, f.size, readings, nil)
 	if len(readings) == 0 {
 		return
 	}
@@ -268,6 +285,8 @@ func (s *Source) take(f frame) {
 func (s *Source) refuse(fault *sensors.DecodeError, f frame) {
 	now, _ := s.clock()
 	s.tally.Reject(now, fault, f.payload, f.size)
+	s.shown = time.Now()
+	s.tally.Show("", f.payload, f.size, nil, fault)
 	if fault.Reason == sensors.ReasonUnsupported { // what arrives is right
 		if s.doubt >= doubtAfter {
 			s.settle()

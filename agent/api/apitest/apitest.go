@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ type Memory struct {
 	damage      []api.Damage
 	cut         error // of streams of blocks
 	collections map[string]*collection
+	sources     map[string]*sensors.Tally
 }
 
 type collection struct {
@@ -45,7 +47,42 @@ var _ api.Backend = (*Memory)(nil)
 
 // NewMemory returns a backend without collections for the gateway id.
 func NewMemory(id api.ID) *Memory {
-	return &Memory{id: id, status: api.Status{Name: id.Name, Peer: id.Peer}, collections: map[string]*collection{}}
+	return &Memory{id: id, status: api.Status{Name: id.Name, Peer: id.Peer}, collections: map[string]*collection{}, sources: map[string]*sensors.Tally{}}
+}
+
+// Source adds a source, or returns the one that has the name: what its tally shows is what taps see.
+func (m *Memory) Source(name string) *sensors.Tally {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sources[name] == nil {
+		m.sources[name] = sensors.NewTally("test", name, time.Now())
+	}
+	return m.sources[name]
+}
+
+// Tap streams what a source's tally shows.
+func (m *Memory) Tap(ctx context.Context, source string) (api.Inputs, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	tally := m.sources[source]
+	if tally == nil {
+		return api.Inputs{}, &api.NoSourceError{Name: source, Known: slices.Sorted(maps.Keys(m.sources))}
+	}
+	tap := tally.Tap()
+	context.AfterFunc(ctx, tap.Close)
+	return api.Inputs{Precision: sensors.Milliseconds, Seq: func(yield func(sensors.Input, error) bool) {
+		defer tap.Close()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case in := <-tap.Inputs():
+				if !yield(in, nil) {
+					return
+				}
+			}
+		}
+	}}, nil
 }
 
 // Configure adds an empty collection.

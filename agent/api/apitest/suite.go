@@ -24,6 +24,9 @@ type Subject struct {
 	Empty string
 	// Table is where the series of added readings come from.
 	Table *sensors.Table
+	// Source is the name of the only source, and Tally is what it tells of itself and shows to its taps.
+	Source string
+	Tally  *sensors.Tally
 	// Add stores readings in a collection; they are durable when it returns.
 	Add func(ctx context.Context, collection string, readings []sensors.Reading) error
 }
@@ -54,6 +57,9 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 		{"bucketsMany", checkBucketsMany},
 		{"tail", checkTail},
 		{"tailSelects", checkTailSelects},
+		{"tap", checkTap},
+		{"tapSlow", checkTapSlow},
+		{"tapUnknown", checkTapUnknown},
 		{"blocks", checkBlocks},
 		{"blocksOfNone", checkBlocksOfNone},
 		{"verify", checkVerify},
