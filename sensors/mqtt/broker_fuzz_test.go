@@ -26,7 +26,7 @@ func FuzzPublish(f *testing.F) {
 	f.Add(true, []byte{0x32, 17, 0, 1, 'a', 0, 1, 11, 0x26, 0, 1, 'k', 0, 1, 'v', 0x0b, 0xff, 0xff, 0x7f})
 	f.Add(true, []byte{0xe0, 2, 4, 0})
 	sink := mqtttest.NewSink(1, true)
-	fixture := startBroker(f, sink, func(c *BrokerConfig, _ *BrokerOptions) { c.MaxPacket, c.MaxClients = 4096, 1000 })
+	fixture := startBroker(f, sink, func(c *BrokerConfig, _ *BrokerOptions) { c.MaxPacket, c.MaxClients, c.ConnectRate = 4096, 1000, 0 })
 	f.Fuzz(func(t *testing.T, five bool, input []byte) {
 		near, far := net.Pipe()
 		served := make(chan struct{})
