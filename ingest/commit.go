@@ -16,7 +16,7 @@ const (
 
 // commitLoop commits groups until ctx ends, then what is left.
 func (p *Pipeline) commitLoop(ctx context.Context) {
-	p.log.InfoContext(ctx, "committer started", "hold", p.cfg.Hold)
+	p.log.InfoContext(ctx, "committer started", "hold", p.settings.Load().cfg.Hold)
 	var c committer
 	var rare rarely
 	retry := retryFirst
@@ -46,7 +46,7 @@ func (p *Pipeline) commitLoop(ctx context.Context) {
 // waitForGroup returns true when there is a group to commit, and false when ctx ended.
 func (p *Pipeline) waitForGroup(ctx context.Context) bool {
 	for ctx.Err() == nil {
-		hold, some := p.queue.due(time.Now(), &p.cfg)
+		hold, some := p.queue.due(time.Now(), &p.settings.Load().cfg)
 		if some && hold <= 0 {
 			return true
 		}
@@ -84,12 +84,13 @@ func (p *Pipeline) waitForRoom(ctx context.Context) bool {
 // pressed reports whether so much is in no block that the committer waits and the sealer seals all.
 func (p *Pipeline) pressed() bool {
 	readings, text := 0, 0
-	for name := range p.collections {
+	now := p.settings.Load()
+	for name := range now.collections {
 		n, _, t := p.store.Unsealed(name)
 		readings += n
 		text += t
 	}
-	return readings > p.cfg.MaxUnsealed || text > maxUnsealedText
+	return readings > now.cfg.MaxUnsealed || text > maxUnsealedText
 }
 
 // committer is the committer's memory between groups.

@@ -100,7 +100,6 @@ type Stats struct {
 
 // Pipeline is the way from decoded readings to durable blocks. Safe for concurrent use.
 type Pipeline struct {
-	cfg   Config
 	store Store
 	clock Clock
 	log   *slog.Logger
@@ -109,7 +108,7 @@ type Pipeline struct {
 	wake  chan struct{} // tells the sealer that something was journalled
 	room  chan struct{} // tells the committer that something was sealed
 
-	collections map[string]*Collection // constant after New
+	settings atomic.Pointer[settings]
 
 	filtered              atomic.Uint64
 	groups, seals, blocks atomic.Uint64
@@ -121,15 +120,16 @@ type Pipeline struct {
 func New(cfg Config, store Store, collections []*Collection, clock Clock, log *slog.Logger) *Pipeline {
 	cfg.ensureDefaults()
 	p := &Pipeline{
-		cfg: cfg, store: store, clock: clock, log: log,
-		queue:       newQueue(cfg.QueueBytes),
-		wake:        make(chan struct{}, 1),
-		room:        make(chan struct{}, 1),
-		collections: make(map[string]*Collection, len(collections)),
+		store: store, clock: clock, log: log,
+		queue: newQueue(cfg.QueueBytes),
+		wake:  make(chan struct{}, 1),
+		room:  make(chan struct{}, 1),
 	}
+	first := &settings{cfg: cfg, collections: make(map[string]*Collection, len(collections))}
 	for _, c := range collections {
-		p.collections[c.name] = c
+		first.collections[c.name] = c
 	}
+	p.settings.Store(first)
 	return p
 }
 
@@ -152,7 +152,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 
 // Add implements sensors.Sink.
 func (p *Pipeline) Add(ctx context.Context, b sensors.Batch, done func(error)) error {
-	if p.collections[b.Collection] == nil {
+	if p.collection(b.Collection) == nil {
 		return fmt.Errorf("collection %q is not configured", b.Collection)
 	}
 	return p.queue.add(ctx, entry{batch: b, done: done})
@@ -160,7 +160,7 @@ func (p *Pipeline) Add(ctx context.Context, b sensors.Batch, done func(error)) e
 
 // Offer implements sensors.Sink.
 func (p *Pipeline) Offer(b sensors.Batch, done func(error)) {
-	if p.collections[b.Collection] == nil {
+	if p.collection(b.Collection) == nil {
 		e := entry{done: done}
 		e.tell(fmt.Errorf("collection %q is not configured", b.Collection))
 		return

@@ -15,7 +15,7 @@ const (
 
 // sealLoop seals what is due until committed is closed, then everything.
 func (p *Pipeline) sealLoop(committed <-chan struct{}) error {
-	p.log.Info("sealer started", "collections", len(p.collections))
+	p.log.Info("sealer started", "collections", len(p.settings.Load().collections))
 	s, err := newSealer(p)
 	if err != nil {
 		return err
@@ -44,7 +44,8 @@ type sealer struct {
 	*Pipeline
 	pack  *packer
 	waits map[*Collection]*sealWait
-	last  bool // the pipeline stops
+	taken *settings // which were adopted
+	last  bool      // the pipeline stops
 }
 
 // sealWait is what one collection waits for.
@@ -60,9 +61,7 @@ func newSealer(p *Pipeline) (*sealer, error) {
 		return nil, err
 	}
 	s := &sealer{Pipeline: p, pack: pack, waits: map[*Collection]*sealWait{}}
-	for _, c := range p.collections {
-		s.waits[c] = &sealWait{}
-	}
+	s.adopt()
 	return s, nil
 }
 
@@ -70,6 +69,7 @@ func newSealer(p *Pipeline) (*sealer, error) {
 // take turns, so that one which fills as fast as it is sealed does not keep the others waiting.
 func (s *sealer) due() time.Duration {
 	for {
+		s.adopt()
 		var next time.Duration
 		again := false
 		for c, w := range s.waits {
@@ -97,6 +97,7 @@ func (s *sealer) due() time.Duration {
 // all seals everything, at the end.
 func (s *sealer) all() error {
 	s.last = true
+	s.adopt()
 	var errs []error
 	for c := range s.waits {
 		for sealed := true; sealed; {

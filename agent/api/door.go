@@ -2,9 +2,12 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/netip"
 	"os"
 	"os/user"
 	"slices"
@@ -14,18 +17,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxConnections is how many connections are open at once. One more is closed at once, and counted.
-const maxConnections = 64
+// Connections of each door.
+const (
+	maxConnections = 64 // open at once; one more is closed at once, and counted
+	maxOfAddress   = 32 // of these, from one address by TCP
+)
 
 // door accepts connections, as many as maxConnections at once, and looks who is there.
 type door struct {
 	net.Listener
+	tcp     *TCPDoor // nil: a unix socket
 	slots   chan struct{}
-	refused func() // counts
+	refused func(reason string) // counts
+
+	mu sync.Mutex // guards what follows
+	of map[netip.Addr]int
 }
 
-func newDoor(listener net.Listener, refused func()) *door {
-	return &door{Listener: listener, slots: make(chan struct{}, maxConnections), refused: refused}
+func newDoor(listener net.Listener, tcp *TCPDoor, refused func(reason string)) *door {
+	return &door{Listener: listener, tcp: tcp, slots: make(chan struct{}, maxConnections), refused: refused, of: map[netip.Addr]int{}}
 }
 
 // Accept waits for a guest for whom there is room. A guest who may not come in is let in all the same, and told so by
@@ -36,21 +46,54 @@ func (d *door) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err //nolint:wrapcheck // net/http looks at it
 		}
+		g := &guest{Conn: conn, tcp: d.tcp}
+		if d.tcp != nil {
+			g.address, g.local = addressesOf(conn)
+		} else {
+			g.denied = admit(conn)
+		}
 		select {
 		case d.slots <- struct{}{}:
-			return &guest{Conn: conn, denied: admit(conn), leave: sync.OnceFunc(func() { <-d.slots })}, nil
+			if d.enter(g.address) {
+				g.leave = sync.OnceFunc(func() { d.exit(g.address) })
+				return g, nil
+			}
+			<-d.slots
+			d.refused(refusedAddress)
 		default:
-			d.refused()
-			_ = conn.Close() // nothing was said
+			d.refused(refusedConnections)
 		}
+		_ = conn.Close() // nothing was said
 	}
+}
+
+// enter notes a connection, and reports false where its address has too many.
+func (d *door) enter(addr netip.Addr) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.tcp != nil && d.of[addr] >= maxOfAddress {
+		return false
+	}
+	d.of[addr]++
+	return true
+}
+
+func (d *door) exit(addr netip.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.of[addr]--; d.of[addr] == 0 {
+		delete(d.of, addr)
+	}
+	<-d.slots
 }
 
 // guest is a connection that holds a slot.
 type guest struct {
 	net.Conn
-	denied error // not nil: may not come in
-	leave  func()
+	tcp            *TCPDoor   // nil: it came over a unix socket
+	address, local netip.Addr // by TCP: whose it is, and which of ours it came to
+	denied         error      // not nil: may not come in
+	leave          func()
 }
 
 // Close closes the connection and frees its slot.
@@ -59,24 +102,41 @@ func (g *guest) Close() error {
 	return g.Conn.Close() //nolint:wrapcheck // net/http looks at it
 }
 
-type deniedKey struct{}
+type guestKey struct{}
 
-// welcome notes on the connection's context whether the guest may come in.
+// welcome notes on the connection's context whose it is.
 func welcome(ctx context.Context, conn net.Conn) context.Context {
-	denied := errors.New("unknown connection")
-	if g, ok := conn.(*guest); ok {
-		denied = g.denied
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
 	}
-	return context.WithValue(ctx, deniedKey{}, denied)
+	g, ok := conn.(*guest)
+	if !ok {
+		g = &guest{denied: errors.New("unknown connection")}
+	}
+	return context.WithValue(ctx, guestKey{}, g)
 }
 
-// denied returns why the guest may not come in, nil when it may.
-func denied(ctx context.Context) error {
-	err, ok := ctx.Value(deniedKey{}).(error)
+// admit returns nil for a request whose sender may ask, else which kind of refusal it is, and why.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, path string) error {
+	g, ok := r.Context().Value(guestKey{}).(*guest)
 	if !ok {
-		return nil
+		return nil // it did not come through Serve
+	}
+	reason, err := refusedForbidden, g.denied
+	if g.tcp != nil {
+		reason, err = g.tcp.admit(w, r, g, path)
+	}
+	if err != nil {
+		s.options.Metrics.refused.WithLabelValues(reason).Inc()
+		w.Header().Set("Connection", "close")
 	}
 	return err
+}
+
+// trusted reports whether the sender may know what troubles the gateway.
+func trusted(r *http.Request) bool {
+	g, ok := r.Context().Value(guestKey{}).(*guest)
+	return !ok || g.tcp == nil || g.tcp.trusts(r)
 }
 
 // admit returns nil for root, for the agent's own user and for members of the group skerry, as the kernel names the

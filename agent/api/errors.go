@@ -29,6 +29,10 @@ var (
 	ErrBusy = errors.New("agent is busy")
 	// ErrForbidden: the caller is neither root, nor the agent's user, nor in the group skerry.
 	ErrForbidden = errors.New("not allowed to use this socket")
+	// ErrUnauthorized: whoever asks over TCP has no token, or a wrong one.
+	ErrUnauthorized = errors.New("the token is wanted: Authorization: Bearer TOKEN")
+	// ErrTooManyGuesses: too many wrong tokens came from the caller's address.
+	ErrTooManyGuesses = errors.New("too many wrong tokens came from this address: try again later")
 	// ErrBrokenOff ends a stream whose agent went away in the middle.
 	ErrBrokenOff = errors.New("agent broke off the stream")
 )
@@ -107,6 +111,8 @@ const (
 	codeBusy         = "busy"
 	codeForbidden    = "forbidden"
 	codeNotReady     = "not_ready"
+	codeUnauthorized = "unauthorized"
+	codeTooMany      = "too_many_guesses"
 	codeFailed       = "failed"
 	codeTooMany      = "too_many_series"
 )
@@ -128,6 +134,8 @@ func codes() []code {
 		{codeStopping, http.StatusServiceUnavailable, ErrStopping},
 		{codeBusy, http.StatusServiceUnavailable, ErrBusy},
 		{codeForbidden, http.StatusForbidden, ErrForbidden},
+		{codeUnauthorized, http.StatusUnauthorized, ErrUnauthorized},
+		{codeTooMany, http.StatusTooManyRequests, ErrTooManyGuesses},
 		{codeNotReady, http.StatusServiceUnavailable, errNotReady},
 	}
 }

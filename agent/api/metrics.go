@@ -15,6 +15,11 @@ const (
 	refusedConnections = "connections"
 	refusedStreams     = "streams"
 	refusedForbidden   = "forbidden"
+	refusedAddress     = "address" // by TCP: too many connections of one address
+	refusedHost        = "host"
+	refusedOrigin      = "origin"
+	refusedToken       = "token"
+	refusedGuesses     = "guesses"
 )
 
 // NewMetrics returns metrics that count from zero.
@@ -33,7 +38,9 @@ func NewMetrics() *Metrics {
 			Name: "skerry_api_rows_total", Help: "Rows streamed to readers.",
 		}),
 	}
-	for _, reason := range []string{refusedConnections, refusedStreams, refusedForbidden} {
+	for _, reason := range []string{
+		refusedConnections, refusedStreams, refusedForbidden, refusedAddress, refusedHost, refusedOrigin, refusedToken, refusedGuesses,
+	} {
 		m.refused.WithLabelValues(reason)
 	}
 	return m

@@ -88,9 +88,11 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
 
 var errNotReady = errors.New("agent is not ready")
 
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	if s.options.Ready != nil {
-		if err := s.options.Ready(); err != nil {
+		if err := s.options.Ready(); err != nil && !trusted(r) {
+			return errNotReady // strangers are not told why
+		} else if err != nil {
 			return &agentError{text: errNotReady.Error() + ": " + err.Error(), kind: errNotReady}
 		}
 	}

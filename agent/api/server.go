@@ -2,13 +2,16 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -39,7 +42,6 @@ type Server struct {
 	mux       *http.ServeMux
 	streams   chan struct{} // a slot each
 	verifying chan struct{}
-	requests  sync.WaitGroup
 }
 
 // NewServer returns a server that shows backend. It does not listen yet.
@@ -66,20 +68,40 @@ func NewServer(backend Backend, options Options) *Server {
 // the group skerry gets 403.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	s.options.Log.InfoContext(ctx, "api listens", "socket", listener.Addr().String())
+	return s.serve(ctx, newDoor(listener, nil, s.refuse), nil)
+}
+
+// ServeTCP is Serve for the TCP door, which decides itself who may ask.
+func (s *Server) ServeTCP(ctx context.Context, d *TCPDoor) error {
+	s.options.Log.InfoContext(ctx, "api listens", "url", d.URL(), "token_file", d.config.TokenFile)
+	return s.serve(ctx, newDoor(d.listener, d, s.refuse), d.tlsConfig())
+}
+
+func (s *Server) refuse(reason string) { s.options.Metrics.refused.WithLabelValues(reason).Inc() }
+
+// serve answers those who come through a door until ctx ends.
+func (s *Server) serve(ctx context.Context, listener net.Listener, secured *tls.Config) error {
+	if secured != nil {
+		listener = tls.NewListener(listener, secured)
+	}
 	base, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
+	var requests sync.WaitGroup
 	server := &http.Server{
-		Handler:           s,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			defer requests.Done()
+			s.ServeHTTP(w, r)
+		}),
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       welcome,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(s.options.Log.Handler(), slog.LevelWarn),
+		ErrorLog:          log.New(&rareLog{log: s.options.Log}, "", 0),
 	}
-	refused := func() { s.options.Metrics.refused.WithLabelValues(refusedConnections).Inc() }
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(newDoor(listener, refused)) }()
+	go func() { served <- server.Serve(listener) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve api: %w", err)
@@ -93,19 +115,40 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		err = server.Close()
 	}
 	<-served
-	s.requests.Wait()
+	requests.Wait()
 	if err != nil {
 		return fmt.Errorf("stop api: %w", err)
 	}
 	return nil
 }
 
-// ServeHTTP answers one request. Only requests that came through Serve are checked for who asks.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.requests.Add(1)
-	defer s.requests.Done()
-	s.mux.ServeHTTP(w, r)
+// complainEvery is how often what net/http complains of is logged: strangers cause it.
+const complainEvery = 30 * time.Second
+
+// rareLog takes net/http's own complaints, such as of a handshake that failed.
+type rareLog struct {
+	log *slog.Logger
+
+	mu       sync.Mutex // guards what follows
+	last     time.Time
+	unlogged int
 }
+
+// Write logs one line in a while.
+func (l *rareLog) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.last.IsZero() && time.Since(l.last) < complainEvery {
+		l.unlogged++
+		return len(line), nil
+	}
+	l.log.Warn("api connection failed", "err", strings.TrimSpace(string(line)), "unlogged", l.unlogged)
+	l.last, l.unlogged = time.Now(), 0
+	return len(line), nil
+}
+
+// ServeHTTP answers one request. Only requests that came through Serve are checked for who asks.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 // handler wraps a route's handler with what all have in common.
 func (s *Server) handler(route Route) http.Handler {
@@ -126,9 +169,7 @@ func (s *Server) handler(route Route) http.Handler {
 }
 
 func (s *Server) check(route Route, w http.ResponseWriter, r *http.Request) error {
-	if err := denied(r.Context()); err != nil {
-		s.options.Metrics.refused.WithLabelValues(refusedForbidden).Inc()
-		w.Header().Set("Connection", "close")
+	if err := s.admit(w, r, route.Path); err != nil {
 		return err
 	}
 	if r.ContentLength != 0 {

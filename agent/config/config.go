@@ -54,12 +54,6 @@ type Log struct {
 	Format string `toml:"format"` // "text", "json"
 }
 
-// API is the section [api]: the door on this machine.
-type API struct {
-	Socket string `toml:"socket"` // the unix socket
-	Listen string `toml:"listen"` // ""
-}
-
 // MQTT holds the sections [mqtt.broker] and [[mqtt.acl]].
 type MQTT struct {
 	Broker mqtt.BrokerConfig `toml:"broker"`
@@ -141,7 +135,7 @@ func Default() *Config {
 	return &Config{
 		Gateway: Gateway{DataDir: "data", IdentityFile: "identity.key"},
 		Log:     Log{Level: "info", Format: "text"},
-		API:     API{Socket: "skerry.sock"},
+		API:     API{Socket: "skerry.sock", TokenFile: defaultTokenFile},
 		Store:   store.DefaultConfig(),
 		MQTT:    MQTT{Broker: mqtt.DefaultBrokerConfig()},
 	}

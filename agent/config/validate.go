@@ -20,6 +20,7 @@ import (
 const (
 	maxGatewayName = 64  // bytes
 	maxSocketPath  = 107 // bytes, by Linux
+	maxHostName    = 253 // bytes, by DNS
 	minDedupWindow = time.Second
 	maxDedupWindow = 24 * time.Hour
 )
@@ -86,13 +87,7 @@ func (v *validator) validate() {
 	c := v.cfg
 	c.Gateway.validate(v.section("gateway"))
 	c.Log.validate(v.section("log"))
-	c.API.validate(v.section("api"))
-	if len(c.API.Socket) > maxSocketPath {
-		n, _ := c.tree.find("api.socket")
-		v.warnings = append(v.warnings, faultAt(n.pos, "api.socket",
-			fmt.Sprintf("the path has %d bytes, and Linux allows %d: %s", len(c.API.Socket), maxSocketPath, c.API.Socket),
-			"name a shorter one, or move the folder"))
-	}
+	v.api()
 	c.Store.Validate(v.section("store"))
 	v.idleStore()
 	v.mqtt()
@@ -135,16 +130,6 @@ func (l Log) validate(report func(key, what, hint string)) {
 	}
 	if !slices.Contains([]string{"text", "json"}, l.Format) {
 		report("format", quote(l.Format)+" is not known", `want "text" or "json"`)
-	}
-}
-
-// validate reports the faults of [api].
-func (a API) validate(report func(key, what, hint string)) {
-	if a.Socket == "" {
-		report("socket", "is empty", `write socket = "skerry.sock"`)
-	}
-	if a.Listen != "" {
-		report("listen", "this version has no TCP door", `use the socket, and write listen = "" or leave it out`)
 	}
 }
 

@@ -21,6 +21,7 @@ type inbound struct {
 	hash      uint64
 	left      int    // routes that have not settled it
 	mask      uint32 // the routes that journalled it: see routeBit
+	table     uint16 // number of the routeTable
 	id        uint16
 	qos       byte
 	reason    byte // of its answer, in MQTT 5; 0 = success
@@ -99,6 +100,9 @@ func (c *brokerConn) begin(p *publication, packet *packets.Packet, routes int) *
 		m.done = func(err error) { m.settle(0, err) }
 	}
 	m.packet, m.id, m.qos, m.hash, m.left = packet, p.id, p.qos, p.hash, routes
+	if p.topic != nil {
+		m.table = p.topic.table.number
+	}
 	c.inflight++
 	c.queue.push(m)
 	return m
@@ -163,7 +167,7 @@ func (c *brokerConn) recordLocked(m *inbound) {
 		if m.err == nil {
 			mask |= settledBit
 		}
-		c.session.record(m.id, m.hash, mask)
+		c.session.record(m.id, journalled{hash: m.hash, mask: mask, id: m.id, table: m.table})
 	}
 }
 

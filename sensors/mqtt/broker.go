@@ -33,6 +33,7 @@ type Route struct {
 	Patterns   []sensors.TopicPattern
 	NewDecoder func() sensors.Decoder // called for each client; safe for concurrent use
 	Tally      *sensors.Tally
+	Sink       sensors.Sink // nil: the broker's
 }
 
 // BrokerOptions are what the rest of the agent says about a broker's work.
@@ -74,7 +75,6 @@ func (e *ListenError) Hint() string {
 // are safe for concurrent use. NewBroker, Listen, Run: in this order, each once.
 type Broker struct {
 	config  BrokerConfig
-	routes  []Route
 	sink    sensors.Sink
 	clock   func() (time.Time, sensors.Quality)
 	options BrokerOptions
@@ -82,6 +82,8 @@ type Broker struct {
 	server  *mochi.Server
 	fanout  *fanout
 
+	table      atomic.Pointer[routeTable]
+	passAtOnce atomic.Bool
 	stopping   atomic.Bool
 	epoch      atomic.Uint64 // grows when a subscription comes or goes
 	delivered  atomic.Int64
@@ -121,12 +123,12 @@ type Broker struct {
 	wills    map[string]delayedWill    // by client id
 }
 
-// NewBroker returns a broker that routes messages to sink. clock says what time it is, and how sure that is.
+// NewBroker returns a broker that routes messages to their route's sink, else to sink, which may be nil if all have one. clock says what time it is, and how sure that is.
 func NewBroker(
 	c BrokerConfig, routes []Route, sink sensors.Sink, clock func() (time.Time, sensors.Quality), opts BrokerOptions,
 ) *Broker {
 	b := &Broker{
-		config: c, routes: routes, sink: sink, clock: clock, options: opts, log: opts.Log,
+		config: c, sink: sink, clock: clock, options: opts, log: opts.Log,
 		fanout:   newFanout(),
 		refusals: newRefusals(), handshakes: make(chan struct{}, maxHandshakes),
 		waiting: make(map[netip.Addr]int64), claims: make(map[string]claim),
@@ -151,6 +153,8 @@ func NewBroker(
 		Logger:                   slog.New(slog.DiscardHandler),
 		SysTopicResendInterval:   sysTopics,
 	})
+	b.SetRoutes(routes)
+	b.PassQoS0AtOnce(opts.PassQoS0AtOnce)
 	b.epoch.Store(1)
 	b.secrets = newSecrets(&b.config)
 	if c.ConnectRate > 0 {

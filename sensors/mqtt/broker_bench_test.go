@@ -149,8 +149,8 @@ func benchBroker(b *testing.B, sink sensors.Sink) string {
 	b.Helper()
 	f := startBroker(b, sink, nil)
 	series := &sensors.Series{Name: "power", Type: sensors.Int}
-	for i := range f.broker.routes {
-		f.broker.routes[i].NewDecoder = func() sensors.Decoder { return fieldDecoder{series} }
+	for _, r := range f.broker.table.Load().routes {
+		r.NewDecoder = func() sensors.Decoder { return fieldDecoder{series} }
 	}
 	return f.broker.Addr().String()
 }

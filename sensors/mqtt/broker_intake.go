@@ -15,7 +15,8 @@ const slabReadings = 64
 // intake turns messages into batches. Owned by one goroutine.
 type intake struct {
 	publication publication // of the message at hand, to save an allocation
-	decoders    []sensors.Decoder
+	table       *routeTable
+	decoders    []sensors.Decoder // of its routes; nil until there is a message
 	answers     []sensors.Message // of the decoders, to the message at hand
 	readings    []sensors.Reading // those beyond its length are free
 	origins     []sensors.Origin  // likewise
@@ -24,10 +25,10 @@ type intake struct {
 // decode returns the batch that the route makes of the message, and false when there is nothing to
 // store. It counts what it rejects; what it returns is the caller's to count.
 func (in *intake) decode(b *Broker, route int, p *publication) (sensors.Batch, bool) {
-	r := &b.routes[route]
-	if in.decoders == nil {
-		in.decoders = make([]sensors.Decoder, len(b.routes))
+	if in.table != p.topic.table {
+		in.adopt(p.topic.table)
 	}
+	r := in.table.routes[route]
 	if in.decoders[route] == nil {
 		in.decoders[route] = r.NewDecoder()
 	}
@@ -88,14 +89,15 @@ func (in *intake) add(c *brokerConn, p *publication, m *inbound, have uint32) er
 		}
 		batch.Origin = in.origin(c.client.ID, p)
 		readings := len(batch.Readings)
-		if err := c.broker.sink.Add(c.life, batch, m.doneOf(i)); err != nil {
+		r := in.table.routes[route]
+		if err := r.Sink.Add(c.life, batch, m.doneOf(i)); err != nil {
 			if c.life.Err() != nil {
 				err = errClosed
 			}
 			m.finish(len(routes)-i, 0, err)
 			return errClosed
 		}
-		c.broker.routes[route].Tally.Decoded(len(p.payload), readings)
+		r.Tally.Decoded(len(p.payload), readings)
 	}
 	return nil
 }
@@ -116,8 +118,9 @@ func (in *intake) offer(c *brokerConn, p *publication, m *inbound) {
 		if m != nil {
 			done = m.doneOf(i)
 		}
-		c.broker.routes[route].Tally.Decoded(len(p.payload), len(batch.Readings))
-		c.broker.sink.Offer(batch, done)
+		r := in.table.routes[route]
+		r.Tally.Decoded(len(p.payload), len(batch.Readings))
+		r.Sink.Offer(batch, done)
 	}
 }
 

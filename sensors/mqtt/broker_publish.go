@@ -144,7 +144,7 @@ func (c *brokerConn) publishOnce(p *publication) {
 		return
 	}
 	packet := c.packet(p)
-	if packet == nil || b.options.PassQoS0AtOnce {
+	if packet == nil || b.passAtOnce.Load() {
 		c.intake.offer(c, p, nil)
 		c.deliver(packet)
 		return
@@ -198,7 +198,7 @@ func (c *brokerConn) take(p *publication) error {
 	}
 	var have uint32 // the routes that journalled it before
 	if p.dup {
-		have = c.session.seen(p.id, p.hash)
+		have = c.session.seen(p.id, p.hash, p.topic.table.number)
 		c.countRepeat(p, have)
 	}
 	if have&settledBit != 0 {
@@ -228,7 +228,7 @@ func (c *brokerConn) beginExchange(p *publication) bool {
 func (c *brokerConn) countRepeat(p *publication, have uint32) {
 	for i, r := range p.topic.routes {
 		if have&(settledBit|routeBit(i)) != 0 {
-			c.broker.routes[r].Tally.Repeat(len(p.payload))
+			p.topic.table.routes[r].Tally.Repeat(len(p.payload))
 		}
 	}
 }

@@ -53,8 +53,8 @@ func (b *Broker) Run(ctx context.Context) error {
 
 func (b *Broker) tell(state string) {
 	now, _ := b.clock()
-	for i := range b.routes {
-		b.routes[i].Tally.State(now, state, "", "")
+	for _, r := range b.table.Load().routes {
+		r.Tally.State(now, state, "", "")
 	}
 }
 

@@ -18,7 +18,8 @@ const (
 // topic is what is known of one topic. Owned by one goroutine.
 type topic struct {
 	name    string
-	routes  []int  // indexes into Broker.routes
+	table   *routeTable
+	routes  []int  // indexes into table.routes
 	refused bool   // one that only the server may publish to
 	denied  bool   // one that the rules do not allow this client
 	heard   bool   // somebody subscribes to it, as of epoch
@@ -37,6 +38,7 @@ func (t *topic) heardNow(b *Broker) bool {
 
 // topicCache remembers the topics that a client publishes to, as most publish to few. Owned by one goroutine.
 type topicCache struct {
+	table   *routeTable // as of which topics are
 	topics  map[string]*topic
 	last    *topic
 	aliases map[uint16][]byte // of MQTT 5
@@ -63,6 +65,9 @@ func (c *topicCache) alias(alias uint16, name []byte) ([]byte, error) {
 
 // find returns the topic of that name, as it is for the client of that account.
 func (c *topicCache) find(name []byte, b *Broker, who *account) (*topic, error) {
+	if table := b.table.Load(); c.table != table {
+		c.table, c.topics, c.last = table, nil, nil
+	}
 	if c.last != nil && string(name) == c.last.name {
 		return c.last, nil
 	}
@@ -76,11 +81,11 @@ func (c *topicCache) find(name []byte, b *Broker, who *account) (*topic, error) 
 	if len(name) > sensors.MaxTopicBytes || bytes.ContainsAny(name, "+#") || bytes.IndexByte(name, 0) >= 0 || !utf8.Valid(name) {
 		return nil, packets.ErrTopicNameInvalid
 	}
-	t := &topic{name: string(name)}
+	t := &topic{name: string(name), table: c.table}
 	t.refused = isReserved(t.name)
 	t.denied = !t.refused && !who.mayWrite(t.name)
 	if !t.refused && !t.denied {
-		t.routes = b.routesOf(t.name)
+		t.routes = c.table.matching(t.name)
 	}
 	if c.topics == nil || len(c.topics) >= topicsCached {
 		c.topics = make(map[string]*topic)
@@ -93,18 +98,4 @@ func (c *topicCache) find(name []byte, b *Broker, who *account) (*topic, error) 
 func isReserved(name string) bool {
 	level, _, _ := strings.Cut(name, "/")
 	return strings.EqualFold(level, "$SYS") || strings.EqualFold(level, "$share")
-}
-
-// routesOf returns the routes that take the topic.
-func (b *Broker) routesOf(name string) []int {
-	var taken []int
-	for i := range b.routes {
-		for _, pattern := range b.routes[i].Patterns {
-			if _, ok := pattern.Match(name, nil); ok {
-				taken = append(taken, i)
-				break
-			}
-		}
-	}
-	return taken
 }

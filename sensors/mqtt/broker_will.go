@@ -100,7 +100,7 @@ func (b *Broker) publishWill(packet *packets.Packet) {
 		return
 	}
 	p := &publication{topic: t, payload: packet.Payload}
-	if len(t.routes) == 0 || b.options.PassQoS0AtOnce {
+	if len(t.routes) == 0 || b.passAtOnce.Load() {
 		c.intake.offer(c, p, nil)
 		c.deliver(packet)
 		return

@@ -25,11 +25,13 @@ type journalled struct {
 	hash uint64
 	mask uint32 // the routes that journalled it; 0 = there was no message
 	id   uint16
+
+	table uint16 // number of the routeTable that mask is of
 }
 
-// record remembers that the routes of mask journalled the message. Of two packet ids a multiple of
+// record remembers which routes journalled the message with that packet id. Of two packet ids a multiple of
 // 4,096 apart only the later is remembered: a client with fewer messages in flight than that never notices.
-func (s *brokerSession) record(id uint16, hash uint64, mask uint32) {
+func (s *brokerSession) record(id uint16, j journalled) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slot := id % (seenPages * seenPerPage)
@@ -37,11 +39,12 @@ func (s *brokerSession) record(id uint16, hash uint64, mask uint32) {
 	if *page == nil {
 		*page = new([seenPerPage]journalled)
 	}
-	(*page)[slot%seenPerPage] = journalled{hash: hash, mask: mask, id: id}
+	(*page)[slot%seenPerPage] = j
 }
 
-// seen returns the routes that journalled the message with this id and hash, if it is the latest with the id.
-func (s *brokerSession) seen(id uint16, hash uint64) uint32 {
+// seen returns the routes of a table that journalled the message with this id and hash, if it is the latest with the id. Which
+// routes of an earlier table did, where not all, is of no use: then it is stored again.
+func (s *brokerSession) seen(id uint16, hash uint64, table uint16) uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slot := id % (seenPages * seenPerPage)
@@ -49,7 +52,7 @@ func (s *brokerSession) seen(id uint16, hash uint64) uint32 {
 	if page == nil {
 		return 0
 	}
-	if have := page[slot%seenPerPage]; have.id == id && have.hash == hash {
+	if have := page[slot%seenPerPage]; have.id == id && have.hash == hash && (have.table == table || have.mask&settledBit != 0) {
 		return have.mask
 	}
 	return 0

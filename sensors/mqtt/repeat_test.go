@@ -61,7 +61,7 @@ type repeats struct {
 	i int
 }
 
-func (r repeats) Repeats() uint64 { return r.f.broker.routes[r.i].Tally.Status().Repeats }
+func (r repeats) Repeats() uint64 { return r.f.broker.table.Load().routes[r.i].Tally.Status().Repeats }
 
 func TestBroker_recognisesRepeatsThatWaitForTheirCommit(t *testing.T) {
 	for _, qos := range []byte{1, 2} {
@@ -149,14 +149,14 @@ func TestBroker_qos2StoresOnce(t *testing.T) {
 func TestBrokerSession_remembersTheLatest(t *testing.T) {
 	var s brokerSession
 	for id := range uint16(10000) {
-		s.record(id, uint64(id)*7, 1)
+		s.record(id, journalled{hash: uint64(id) * 7, mask: 1, id: id, table: 3})
 	}
 	for id := range uint16(10000) {
-		if got, want := s.seen(id, uint64(id)*7) != 0, id >= 10000-4096; got != want {
+		if got, want := s.seen(id, uint64(id)*7, 3) != 0, id >= 10000-4096; got != want {
 			t.Fatalf("message %d: seen = %v, want %v", id, got, want)
 		}
 	}
-	if s.seen(9999, 1) != 0 {
+	if s.seen(9999, 1, 3) != 0 {
 		t.Error("seen with another hash")
 	}
 }
