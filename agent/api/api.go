@@ -140,6 +140,7 @@ type Status struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 	Folder  string    `json:"folder"` // the store
+	Config  Config    `json:"config"`
 	Parts   Parts     `json:"parts"`
 	Queues  []Queue   `json:"queues"`
 	Disk    Disk      `json:"disk"`
@@ -148,9 +149,23 @@ type Status struct {
 	Health  []Health  `json:"health"`
 }
 
+// Config is the configuration that the agent works with.
+type Config struct {
+	File    string    `json:"file"`
+	Read    time.Time `json:"read"`              // when it was read
+	Restart []string  `json:"restart,omitempty"` // keys whose change waits for the next start
+}
+
+// Doors is where the API listens.
+type Doors struct {
+	Socket string `json:"socket"`
+	URL    string `json:"url,omitempty"` // of the TCP door; absent: it is closed
+}
+
 // Parts is what the parts of the agent say of themselves.
 type Parts struct {
 	Sources []sensors.SourceStatus `json:"sources"`
+	API     Doors                  `json:"api"`
 	Broker  *Broker                `json:"broker,omitempty"`
 	Ingest  Ingest                 `json:"ingest"`
 	Store   Store                  `json:"store"`

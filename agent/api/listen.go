@@ -34,6 +34,14 @@ func (e *LiveSocketError) Hint() string {
 	return "stop the other agent, or give this one another socket"
 }
 
+// socketError says why there can be no socket, and what to do.
+type socketError struct{ text, hint string }
+
+func (e *socketError) Error() string { return e.text }
+
+// Hint says what to do.
+func (e *socketError) Hint() string { return e.hint }
+
 // ListenUnix listens on the unix socket path. A socket that nobody listens on is replaced; one that answers is a
 // *LiveSocketError. The socket gets mode 0660 and the group skerry where that group exists and this process may give
 // it, else 0600. Closing the listener removes it.
@@ -43,7 +51,10 @@ func ListenUnix(ctx context.Context, path string) (net.Listener, error) {
 
 func listenUnix(ctx context.Context, path, group string) (net.Listener, error) {
 	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("listen on %s: the path has %d bytes, a socket's may have %d", path, len(path), maxSocketPath)
+		return nil, &socketError{
+			fmt.Sprintf("listen on %s: the path has %d bytes, a socket's may have %d", path, len(path), maxSocketPath),
+			`name a shorter one, such as socket = "/run/skerry/skerry.sock", or move the folder`,
+		}
 	}
 	if err := removeStale(ctx, path); err != nil {
 		return nil, err
@@ -74,7 +85,9 @@ func removeStale(ctx context.Context, path string) error {
 		return fmt.Errorf("look at socket: %w", err)
 	}
 	if stat.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("listen on %s: something that is no socket is there", path)
+		return &socketError{
+			fmt.Sprintf("listen on %s: something that is no socket is there", path), "move it away, or name another socket",
+		}
 	}
 	dialer := net.Dialer{Timeout: 2 * time.Second}
 	conn, err := dialer.DialContext(ctx, "unix", path)

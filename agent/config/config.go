@@ -12,6 +12,7 @@
 package config
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/skerry-edge/skerry/ingest"
@@ -148,3 +149,14 @@ func (c *Config) SourceCount() int {
 
 // File returns the configuration's file as it was given to Load.
 func (c *Config) File() string { return c.file }
+
+// Where says where the configuration has a key, as "FILE:LINE"; where it has it not, "FILE".
+func (c *Config) Where(key string) string {
+	if c.tree == nil {
+		return c.file
+	}
+	if n, exact := c.tree.find(key); exact {
+		return fmt.Sprintf("%s:%d", n.pos.file, n.pos.line)
+	}
+	return c.file
+}
