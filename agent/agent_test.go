@@ -245,7 +245,7 @@ func TestAgent_stopsWithItsDoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.listener.Close(); err != nil {
+	if err := a.now.Load().socket.close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "serve api") {
@@ -342,7 +342,7 @@ collection = "empty"
 `)
 		a, _ := g.start(t)
 		return apitest.Subject{
-			Backend: a, Collection: "climate", Empty: "empty", Table: a.table, Source: "weather", Tally: a.tallies[0],
+			Backend: a, Collection: "climate", Empty: "empty", Table: a.line.table, Source: "weather", Tally: a.now.Load().inputs[0].route.Tally,
 			Add: func(ctx context.Context, collection string, readings []sensors.Reading) error {
 				done := make(chan error, 1)
 				// The pipeline may reorder what it is given; the suite goes on with its own.

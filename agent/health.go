@@ -38,6 +38,13 @@ func (h *health) refuseConfig(why string) {
 	h.refused = why
 }
 
+// takeConfig notes that the configuration on disk was taken.
+func (h *health) takeConfig() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refused = ""
+}
+
 func (h *health) refusedConfig() (why string, since time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

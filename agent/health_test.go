@@ -138,10 +138,10 @@ collection = "climate"
 	a, _ := g.start(t)
 	a.RefuseConfig(errors.New("faulty"))
 	deadline := time.After(20 * time.Second)
-	for a.sourceStatus()[0].State != "retrying" {
+	for a.now.Load().sourceStatus()[0].State != "retrying" {
 		select {
 		case <-deadline:
-			t.Fatalf("the source is %+v", a.sourceStatus()[0])
+			t.Fatalf("the source is %+v", a.now.Load().sourceStatus()[0])
 		case <-time.After(time.Millisecond):
 		}
 	}

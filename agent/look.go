@@ -124,14 +124,14 @@ func runFor(ctx context.Context, s sensors.Source, d time.Duration) sensors.Sour
 // Understood tells for each MQTT source of a configuration which of the messages it makes readings of, by their index.
 func Understood(cfg *config.Config, messages []Heard) map[string][]int {
 	out := map[string][]int{}
-	l := &line{cfg: cfg, table: sensors.NewTable()}
+	l := &line{table: sensors.NewTable()}
 	for i := range cfg.Source.MQTT {
 		c := &cfg.Source.MQTT[i]
 		patterns, err := patternsOf(c)
 		if err != nil {
 			continue
 		}
-		format, err := l.format(c.Decode, c.Door.Name, c.Target, patterns)
+		format, err := l.format(cfg, c.Decode, c.Door.Name, c.Target, patterns)
 		if err != nil {
 			continue
 		}

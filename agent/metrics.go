@@ -50,16 +50,16 @@ func (m agentMetrics) Collect(ch chan<- prometheus.Metric) {
 	count("ingest_refused_readings_total", "Readings not acknowledged because storage failed.", s.Refused)
 	count("ingest_groups_total", "Group commits: one sync each.", s.Groups)
 	count("ingest_blocks_total", "Data blocks sealed.", s.Blocks)
-	gauge("ingest_unsealed_readings", "Readings journalled and in no block yet.", m.a.view.db.UnsealedReadings())
+	gauge("ingest_unsealed_readings", "Readings journalled and in no block yet.", m.a.db.UnsealedReadings())
 	for _, q := range m.a.queues() {
 		gauge("ingest_queue_bytes", "Memory of queued batches.", uint64(max(q.Length, 0)), "queue", q.Name)
 		count("ingest_queue_dropped_batches_total", "Batches dropped by a full queue.", q.Dropped, "queue", q.Name)
 	}
-	blocks, readings, journal := m.a.view.db.Totals()
+	blocks, readings, journal := m.a.db.Totals()
 	gauge("store_blocks", "Blocks held.", blocks)
 	gauge("store_sealed_readings", "Readings in blocks.", readings)
 	gauge("store_journal_bytes", "Size of the journal.", journal)
-	for _, src := range m.a.sourceStatus() {
+	for _, src := range m.a.now.Load().sourceStatus() {
 		count("source_offered_inputs_total", "Inputs received.", src.Offered, "source", src.Name)
 		count("source_decoded_inputs_total", "Inputs decoded.", src.Decoded, "source", src.Name)
 		count("source_repeated_inputs_total", "Inputs suppressed as repeats.", src.Repeats, "source", src.Name)
@@ -78,5 +78,5 @@ func (m agentMetrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge("source_connected", "Whether the source is connected.", connected, "source", src.Name)
 	}
-	m.a.mqttMetrics(count, gauge)
+	m.a.now.Load().mqttMetrics(count, gauge)
 }

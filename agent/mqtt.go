@@ -14,11 +14,11 @@ func HashMQTTUser(name string, password []byte) (string, error) { return mqtt.Ha
 // PutMQTTUser puts such a line into a users' file, and reports whether it replaced one. The file is replaced at once or not at all.
 func PutMQTTUser(path, line string) (replaced bool, err error) { return mqtt.PutUser(path, line) }
 
-func (a *Agent) brokerStatus() *api.Broker {
-	if a.broker == nil {
+func (p *parts) brokerStatus() *api.Broker {
+	if p.broker == nil {
 		return nil
 	}
-	b := a.broker.Status()
+	b := p.broker.Status()
 	return &api.Broker{
 		Listen: b.Listen, Clients: b.Clients, Messages: b.Messages, Acked: b.Acked, Passed: b.Passed,
 		TLSListen: b.TLSListen, Refused: b.RefusedConnections, Denied: b.Denied, RateWaits: b.RateWaits, RateDropped: b.RateDropped,
@@ -26,17 +26,17 @@ func (a *Agent) brokerStatus() *api.Broker {
 }
 
 // mqttTroubles adds what people should know of the broker inside and of connections to others.
-func (a *Agent) mqttTroubles(add func(code, text, hint string) *api.Health) {
-	for i := range a.cfg.Source.MQTT {
-		if door := &a.cfg.Source.MQTT[i].Door; door.InsecureSkipVerify {
+func (p *parts) mqttTroubles(a *Agent, add func(code, text, hint string) *api.Health) {
+	for i := range p.cfg.Source.MQTT {
+		if door := &p.cfg.Source.MQTT[i].Door; door.InsecureSkipVerify {
 			add("source_unverified_"+door.Name, "source "+door.Name+" takes any certificate (insecure_skip_verify): whoever is in between reads and changes everything",
 				"name the authority of the broker's certificate in ca_file, and remove insecure_skip_verify").Since = a.started
 		}
 	}
-	if a.broker == nil {
+	if p.broker == nil {
 		return
 	}
-	t := a.broker.Troubles(time.Now())
+	t := p.broker.Troubles(time.Now())
 	if len(t.Open) > 0 {
 		add("broker_open", "anyone who reaches "+strings.Join(t.Open, ", ")+" may come in without a name or password (allow_anonymous)",
 			"set users_file, and remove allow_anonymous; or leave it so, if that is what you want").Since = a.started
@@ -57,11 +57,11 @@ func (a *Agent) mqttTroubles(add func(code, text, hint string) *api.Health) {
 }
 
 // mqttMetrics adds the broker's counters.
-func (a *Agent) mqttMetrics(count, gauge func(name, help string, value uint64, labels ...string)) {
-	if a.broker == nil {
+func (p *parts) mqttMetrics(count, gauge func(name, help string, value uint64, labels ...string)) {
+	if p.broker == nil {
 		return
 	}
-	b := a.broker.Status()
+	b := p.broker.Status()
 	gauge("broker_clients", "Clients connected to the broker inside.", uint64(max(b.Clients, 0)))
 	count("broker_messages_total", "PUBLISH packets received.", b.Messages)
 	count("broker_acked_messages_total", "Messages acknowledged after the sync.", b.Acked)

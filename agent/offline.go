@@ -95,28 +95,3 @@ func (o *Offline) Faults() []config.Fault { return o.faults }
 
 // Close releases the folder.
 func (o *Offline) Close() error { return errors.Join(o.db.Close(), o.owner.giveBack()) }
-
-// hinted is an error with what to do about it.
-type hinted struct {
-	error
-	hint string
-}
-
-// Unwrap returns the error itself.
-func (h *hinted) Unwrap() error { return h.error }
-
-// Hint says what to do.
-func (h *hinted) Hint() string { return h.hint }
-
-// explain adds a hint to errors that people meet.
-func explain(err error) error {
-	switch {
-	case errors.Is(err, store.ErrLocked):
-		return &hinted{err, "stop that process, or ask the running agent: leave --dir out, or give its --socket"}
-	case errors.Is(err, store.ErrNewerFormat):
-		return &hinted{err, "use the newer skerry; going back is not possible"}
-	case errors.Is(err, fs.ErrPermission):
-		return &hinted{err, "run as the user that owns the folder"}
-	}
-	return err
-}

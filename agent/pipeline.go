@@ -1,10 +1,12 @@
 package agent
 
 import (
-	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/skerry-edge/skerry/agent/config"
@@ -28,7 +30,6 @@ import (
 //	crdt                           Feed.Append         -> Block
 //	store                          DB.Append, DB.Seal  -> journal, Badger
 type line struct {
-	cfg    *config.Config
 	db     *store.DB
 	key    ed25519.PrivateKey
 	peer   string
@@ -39,56 +40,76 @@ type line struct {
 	log    *slog.Logger
 
 	pipeline *ingest.Pipeline
-	broker   *mqtt.Broker
-	sources  []sensors.Source
-	tallies  []*sensors.Tally
-
-	inputs  map[string][]func() sensors.SourceStatus // by collection
-	routes  []mqtt.Route
-	doors   bySource // of the broker inside
-	filters filters
-	taps    taps
+	ledger   ledger
+	known    map[string]ingest.CollectionConfig // what the pipeline has, by name
+	origins  []store.Origin                     // what the journal held at the start; nil: sources that begin later have nothing to do with it
 }
 
-// build makes the parts, from the store towards the sensors.
-func (l *line) build() error {
-	l.inputs, l.doors, l.filters, l.taps = map[string][]func() sensors.SourceStatus{}, bySource{}, filters{}, taps{}
-	var collections []*ingest.Collection
-	for _, c := range l.allCollections() {
-		made, err := l.collection(c)
-		if err != nil {
-			return err
-		}
-		collections = append(collections, made)
+// open makes the pipeline, from the store towards the sensors.
+func (l *line) open(cfg *config.Config) error {
+	l.known, l.origins = map[string]ingest.CollectionConfig{}, l.db.Opened().Origins
+	collections, err := l.collections(l.allCollections(cfg))
+	if err != nil {
+		return err
 	}
-	cfg := ingest.Config{Hold: !l.cfg.Store.Sync(), Interval: l.cfg.Store.Interval, AckMaxWait: l.cfg.Store.AckMaxWait}
-	l.pipeline = ingest.New(cfg, watchedStore{l.db, l.health}, collections, l.synced, l.log.With("part", "ingest"))
-	for i := range l.cfg.Source.Serial {
-		if err := l.serial(&l.cfg.Source.Serial[i]); err != nil {
-			return err
-		}
-	}
-	for i := range l.cfg.Source.Modbus {
-		if err := l.modbus(&l.cfg.Source.Modbus[i]); err != nil {
-			return err
-		}
-	}
-	for i := range l.cfg.Source.MQTT {
-		if err := l.mqtt(&l.cfg.Source.MQTT[i]); err != nil {
-			return err
-		}
-	}
-	if l.cfg.MQTT.Broker.On() {
-		l.broker = mqtt.NewBroker(l.cfg.MQTT.Broker, l.routes, l.doors, l.clock,
-			mqtt.BrokerOptions{PassQoS0AtOnce: cfg.Hold, ACL: l.cfg.MQTT.ACL, Log: l.log.With("part", "broker")})
-	}
+	l.pipeline = ingest.New(waits(cfg), watchedStore{l.db, l.health}, collections, l.synced, l.log.With("part", "ingest"))
 	return nil
+}
+
+// waits returns how long groups wait.
+func waits(cfg *config.Config) ingest.Config {
+	return ingest.Config{Hold: !cfg.Store.Sync(), Interval: cfg.Store.Interval, AckMaxWait: cfg.Store.AckMaxWait}
+}
+
+// inputs returns the configured sources: of those that are there the ones that nothing has changed for, and new ones.
+func (l *line) inputs(cfg *config.Config, have []*input) ([]*input, error) {
+	var routes, others []*input
+	take := func(name, collection string, section any, build func() (*input, error)) error {
+		madeOf := []any{section, precision(cfg, collection)}
+		i := slices.IndexFunc(have, func(in *input) bool { return in.name == name && reflect.DeepEqual(in.madeOf, madeOf) })
+		var in *input
+		if i >= 0 {
+			in = have[i]
+		} else {
+			var err error
+			if in, err = build(); err != nil {
+				return err
+			}
+			in.name, in.collection, in.madeOf = name, collection, madeOf
+		}
+		if in.source == nil {
+			routes = append(routes, in)
+		} else {
+			others = append(others, in)
+		}
+		return nil
+	}
+	var errs []error
+	for _, c := range cfg.Source.Serial {
+		errs = append(errs, take(c.Port.Name, c.Target.Collection, c, func() (*input, error) { return l.serial(cfg, &c) }))
+	}
+	for _, c := range cfg.Source.Modbus {
+		errs = append(errs, take(c.Bus.Name, c.Target.Collection, c, func() (*input, error) { return l.modbus(cfg, &c) }))
+	}
+	for _, c := range cfg.Source.MQTT {
+		errs = append(errs, take(c.Door.Name, c.Target.Collection, c, func() (*input, error) { return l.mqtt(cfg, &c) }))
+	}
+	return append(routes, others...), errors.Join(errs...)
+}
+
+// broker returns the broker inside with the routes of the inputs, nil when it is off.
+func (l *line) broker(cfg *config.Config, inputs []*input) *mqtt.Broker {
+	if !cfg.MQTT.Broker.On() {
+		return nil
+	}
+	return mqtt.NewBroker(cfg.MQTT.Broker, routesOf(inputs), nil, l.clock,
+		mqtt.BrokerOptions{PassQoS0AtOnce: waits(cfg).Hold, ACL: cfg.MQTT.ACL, Log: l.log.With("part", "broker")})
 }
 
 // allCollections returns the configured collections, and with defaults those of which the journal still holds
 // readings.
-func (l *line) allCollections() []ingest.CollectionConfig {
-	out := configuredCollections(l.cfg)
+func (l *line) allCollections(cfg *config.Config) []ingest.CollectionConfig {
+	out := configuredCollections(cfg)
 	known := map[string]bool{}
 	for _, c := range out {
 		known[c.Name] = true
@@ -101,6 +122,21 @@ func (l *line) allCollections() []ingest.CollectionConfig {
 		}
 	}
 	return out
+}
+
+// collections makes those of which the pipeline has none yet.
+func (l *line) collections(all []ingest.CollectionConfig) (made []*ingest.Collection, err error) {
+	for _, c := range all {
+		if _, has := l.known[c.Name]; has {
+			continue
+		}
+		one, err := l.collection(c)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, one)
+	}
+	return made, nil
 }
 
 // collection resumes our feeds of a collection, or lets new ones be opened: when there are none, when
@@ -120,81 +156,64 @@ func (l *line) collection(c ingest.CollectionConfig) (*ingest.Collection, error)
 			Hybrid: own.Hybrid, Readings: own.Readings, Counters: own.Counters,
 		}
 	}
-	return ingest.NewCollection(c, l.key, resume, func() (in ingest.Inputs) {
-		for _, status := range l.inputs[c.Name] {
-			s := status()
-			in.Repeats += s.Repeats
-			in.Filtered += l.filters.filtered(s.Name)
-			for _, n := range s.Rejected {
-				in.Rejected += n
-			}
-		}
-		return in
-	})
+	return ingest.NewCollection(c, l.key, resume, func() ingest.Inputs { return l.ledger.of(c.Name) })
 }
 
-func (l *line) serial(c *config.SerialSource) error {
+func (l *line) serial(cfg *config.Config, c *config.SerialSource) (*input, error) {
 	name := c.Port.Name
-	format, err := l.format(c.Decode, name, c.Target, nil)
+	format, err := l.format(cfg, c.Decode, name, c.Target, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s := serial.New(c.Port, c.Target.Collection, format.Decoder(), l.sink(name, c.Target, c.Decode.SeriesLimit()), l.clock, l.log)
-	l.taps[name] = tapping{s.Tap, l.precision(c.Target.Collection)}
-	l.sources = append(l.sources, s)
-	l.inputs[c.Target.Collection] = append(l.inputs[c.Target.Collection], s.Status)
-	return nil
+	sink, filter := l.sink(c.Target, c.Decode.SeriesLimit())
+	s := serial.New(c.Port, c.Target.Collection, format.Decoder(), sink, l.clock, l.log)
+	return &input{source: s, status: s.Status, filter: filter, tap: tapping{s.Tap, precision(cfg, c.Target.Collection)}}, nil
 }
 
 // modbus makes the source of a bus.
-func (l *line) modbus(c *config.ModbusSource) error {
+func (l *line) modbus(cfg *config.Config, c *config.ModbusSource) (*input, error) {
+	sink, filter := l.sink(c.Target, c.Bus.Registers())
 	s, err := modbus.New(modbus.Options{
-		Config: c.Bus, Line: busLine(c), Collection: c.Target.Collection, Precision: l.precision(c.Target.Collection),
-		Table: l.table, Sink: l.sink(c.Bus.Name, c.Target, c.Bus.Registers()), Clock: l.clock, Log: l.log,
+		Config: c.Bus, Line: busLine(c), Collection: c.Target.Collection, Precision: precision(cfg, c.Target.Collection),
+		Table: l.table, Sink: sink, Clock: l.clock, Log: l.log,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	l.sources = append(l.sources, s)
-	l.taps[c.Bus.Name] = tapping{s.Tap, l.precision(c.Target.Collection)}
-	l.inputs[c.Target.Collection] = append(l.inputs[c.Target.Collection], s.Status)
-	return nil
+	return &input{source: s, status: s.Status, filter: filter, tap: tapping{s.Tap, precision(cfg, c.Target.Collection)}}, nil
 }
 
-func (l *line) mqtt(c *config.MQTTSource) error {
+func (l *line) mqtt(cfg *config.Config, c *config.MQTTSource) (*input, error) {
 	patterns, err := patternsOf(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	format, err := l.format(c.Decode, c.Door.Name, c.Target, patterns)
+	format, err := l.format(cfg, c.Decode, c.Door.Name, c.Target, patterns)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tally := sensors.NewTally("mqtt", c.Door.Name, time.Now())
-	l.taps[c.Door.Name] = tapping{tally.Tap, l.precision(c.Target.Collection)}
-	l.inputs[c.Target.Collection] = append(l.inputs[c.Target.Collection], tally.Status)
+	sink, filter := l.sink(c.Target, c.Decode.SeriesLimit())
+	in := &input{status: tally.Status, filter: filter, tap: tapping{tally.Tap, precision(cfg, c.Target.Collection)}}
 	if c.Door.Broker == mqtt.BrokerInside {
 		tally.State(time.Now(), "connected", "", "")
-		l.tallies = append(l.tallies, tally)
-		l.routes = append(l.routes, mqtt.Route{
-			Source: c.Door.Name, Collection: c.Target.Collection, Patterns: patterns, NewDecoder: format.Decoder,
-			Tally: tally,
-		})
-		l.doors[c.Door.Name] = l.sink(c.Door.Name, c.Target, c.Decode.SeriesLimit())
-		return nil
+		in.route = mqtt.Route{
+			Source: c.Door.Name, Collection: c.Target.Collection, Patterns: patterns, NewDecoder: format.Decoder, Tally: tally, Sink: sink,
+		}
+		return in, nil
 	}
 	id := c.Door.ClientID
 	if id == "" {
 		id = "skerry-" + l.peer[max(0, len(l.peer)-8):] + "-" + c.Door.Name
 	}
-	l.sources = append(l.sources, mqtt.NewClient(c.Door, id, c.Target.Collection, patterns, format.Decoder,
-		l.sink(c.Door.Name, c.Target, c.Decode.SeriesLimit()), l.clock, newSeen(l.db.Opened().Origins, c.Door.Name), tally, l.log))
-	return nil
+	in.source = mqtt.NewClient(c.Door, id, c.Target.Collection, patterns, format.Decoder,
+		sink, l.clock, newSeen(l.origins, c.Door.Name), tally, l.log)
+	return in, nil
 }
 
-func (l *line) format(c decode.Config, source string, t config.Target, patterns []sensors.TopicPattern) (*decode.Format, error) {
+func (l *line) format(cfg *config.Config, c decode.Config, source string, t config.Target, patterns []sensors.TopicPattern) (*decode.Format, error) {
 	c.Types = t.Types()
-	f, err := decode.New(c, source, patterns, l.precision(t.Collection), l.table)
+	f, err := decode.New(c, source, patterns, precision(cfg, t.Collection), l.table)
 	if err != nil {
 		return nil, fmt.Errorf("source %q: %w", source, err)
 	}
@@ -202,8 +221,8 @@ func (l *line) format(c decode.Config, source string, t config.Target, patterns 
 }
 
 // precision returns that of a collection's times.
-func (l *line) precision(collection string) sensors.Precision {
-	for _, k := range l.cfg.Collections {
+func precision(cfg *config.Config, collection string) sensors.Precision {
+	for _, k := range cfg.Collections {
 		if k.Name == collection {
 			return k.Digits()
 		}
@@ -215,62 +234,14 @@ func (l *line) precision(collection string) sensors.Precision {
 const definitions = 4
 
 // sink returns the pipeline, behind a filter where the source asks for one.
-func (l *line) sink(source string, t config.Target, maxSeries int) sensors.Sink {
+func (l *line) sink(t config.Target, maxSeries int) (sensors.Sink, *ingest.Filter) {
 	c := ingest.FilterConfig{Rules: t.Rules(), MaxSeries: definitions * maxSeries}
 	if t.Dedup != "" {
 		c.DedupWindow = t.DedupWindow
 	}
 	if c.DedupWindow == 0 && c.Rules == nil {
-		return watchedSink{l.pipeline, l.health}
+		return watchedSink{l.pipeline, l.health}, nil
 	}
 	filter := ingest.NewFilter(l.pipeline, c)
-	l.filters[source] = filter
-	return watchedSink{filter, l.health}
-}
-
-// filters are those of the sources that have one, by the source's name.
-type filters map[string]*ingest.Filter
-
-func (f filters) filtered(source string) uint64 {
-	if f[source] == nil {
-		return 0
-	}
-	return f[source].Filtered()
-}
-
-// bySource is the sink of the broker inside: each source has its own way to the pipeline.
-type bySource map[string]sensors.Sink
-
-// Add implements sensors.Sink.
-func (s bySource) Add(ctx context.Context, b sensors.Batch, done func(error)) error {
-	return s[b.Source].Add(ctx, b, done)
-}
-
-// Offer implements sensors.Sink.
-func (s bySource) Offer(b sensors.Batch, done func(error)) { s[b.Source].Offer(b, done) }
-
-// seen knows the messages of one source that the kept journal holds: the latest of each packet id, by broker.
-type seen struct {
-	source string
-	hashes map[string]map[uint16]uint64
-}
-
-func newSeen(origins []store.Origin, source string) seen {
-	s := seen{source, map[string]map[uint16]uint64{}}
-	for _, o := range origins {
-		if o.Source != source {
-			continue
-		}
-		if s.hashes[o.Client] == nil {
-			s.hashes[o.Client] = map[uint16]uint64{}
-		}
-		s.hashes[o.Client][o.PacketID] = o.Hash
-	}
-	return s
-}
-
-// Journalled implements mqtt.Seen.
-func (s seen) Journalled(source, client string, packetID uint16, hash uint64) bool {
-	have, is := s.hashes[client][packetID]
-	return is && have == hash && source == s.source
+	return watchedSink{filter, l.health}, filter
 }

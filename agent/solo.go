@@ -34,7 +34,7 @@ type Solo struct {
 // the broker inside.
 func OpenSolo(cfg *config.Config, name string, log *slog.Logger) (*Solo, error) {
 	now := clock.New(cfg.Gateway.TrustClock)
-	l := &line{cfg: cfg, table: sensors.NewTable(), log: log, clock: func() (time.Time, sensors.Quality) {
+	l := &line{table: sensors.NewTable(), log: log, clock: func() (time.Time, sensors.Quality) {
 		t, synced := now.Now()
 		if synced {
 			return t, 0
@@ -45,62 +45,62 @@ func OpenSolo(cfg *config.Config, name string, log *slog.Logger) (*Solo, error) 
 	for i := range cfg.Source.Serial {
 		c := &cfg.Source.Serial[i]
 		if known = append(known, c.Port.Name); c.Port.Name == name {
-			return l.soloSerial(c)
+			return l.soloSerial(cfg, c)
 		}
 	}
 	for i := range cfg.Source.Modbus {
 		c := &cfg.Source.Modbus[i]
 		if known = append(known, c.Bus.Name); c.Bus.Name == name {
-			return l.soloModbus(c)
+			return l.soloModbus(cfg, c)
 		}
 	}
 	for i := range cfg.Source.MQTT {
 		c := &cfg.Source.MQTT[i]
 		if known = append(known, c.Door.Name); c.Door.Name == name {
-			return l.soloMQTT(c)
+			return l.soloMQTT(cfg, c)
 		}
 	}
 	slices.Sort(known)
 	return nil, &api.NoSourceError{Name: name, Known: known}
 }
 
-func (l *line) soloSerial(c *config.SerialSource) (*Solo, error) {
-	format, err := l.format(c.Decode, c.Port.Name, c.Target, nil)
+func (l *line) soloSerial(cfg *config.Config, c *config.SerialSource) (*Solo, error) {
+	format, err := l.format(cfg, c.Decode, c.Port.Name, c.Target, nil)
 	if err != nil {
 		return nil, err
 	}
 	s := serial.New(c.Port, "", format.Decoder(), sensors.Nowhere{}, l.clock, l.log)
-	return &Solo{s, tapping{s.Tap, l.precision(c.Target.Collection)}}, nil
+	return &Solo{s, tapping{s.Tap, precision(cfg, c.Target.Collection)}}, nil
 }
 
-func (l *line) soloModbus(c *config.ModbusSource) (*Solo, error) {
+func (l *line) soloModbus(cfg *config.Config, c *config.ModbusSource) (*Solo, error) {
 	s, err := modbus.New(modbus.Options{
-		Config: c.Bus, Line: busLine(c), Precision: l.precision(c.Target.Collection), Table: l.table, Sink: sensors.Nowhere{}, Clock: l.clock, Log: l.log,
+		Config: c.Bus, Line: busLine(c), Precision: precision(cfg, c.Target.Collection), Table: l.table, Sink: sensors.Nowhere{}, Clock: l.clock, Log: l.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Solo{s, tapping{s.Tap, l.precision(c.Target.Collection)}}, nil
+	return &Solo{s, tapping{s.Tap, precision(cfg, c.Target.Collection)}}, nil
 }
 
-func (l *line) soloMQTT(c *config.MQTTSource) (*Solo, error) {
+func (l *line) soloMQTT(cfg *config.Config, c *config.MQTTSource) (*Solo, error) {
 	if c.Door.Broker == mqtt.BrokerInside {
 		return nil, &hinted{
 			fmt.Errorf("source %q takes from the broker inside: it %w", c.Door.Name, ErrNeedsAgent),
-			"start one in another terminal: skerry run --config " + l.cfg.File() + "; then try again",
+			"start one in another terminal: skerry run --config " + cfg.File() + "; then try again",
 		}
 	}
 	patterns, err := patternsOf(c)
 	if err != nil {
 		return nil, err
 	}
-	format, err := l.format(c.Decode, c.Door.Name, c.Target, patterns)
+	format, err := l.format(cfg, c.Decode, c.Door.Name, c.Target, patterns)
 	if err != nil {
 		return nil, err
 	}
 	tally := sensors.NewTally("mqtt", c.Door.Name, time.Now())
 	s := mqtt.NewObserver(c.Door, testClientID(), patterns, format.Decoder, l.clock, tally, l.log)
-	return &Solo{s, tapping{tally.Tap, l.precision(c.Target.Collection)}}, nil
+	return &Solo{s, tapping{tally.Tap, precision(cfg, c.Target.Collection)}}, nil
 }
 
 // testClientID returns a client id that no other client has, within the 23 characters that every broker takes.

@@ -21,36 +21,36 @@ import (
 // The rest of api.Backend is what the store shows.
 
 // ID implements api.Backend.
-func (a *Agent) ID(ctx context.Context) (api.ID, error) { return a.view.ID(ctx) }
+func (a *Agent) ID(ctx context.Context) (api.ID, error) { return a.now.Load().view.ID(ctx) }
 
 // Collections implements api.Backend.
 func (a *Agent) Collections(ctx context.Context) ([]api.Collection, error) {
-	return a.view.Collections(ctx)
+	return a.now.Load().view.Collections(ctx)
 }
 
 // Query implements api.Backend.
 func (a *Agent) Query(ctx context.Context, q api.Query) (api.Rows, error) {
-	return a.view.Query(ctx, q)
+	return a.now.Load().view.Query(ctx, q)
 }
 
 // Buckets implements api.Backend.
 func (a *Agent) Buckets(ctx context.Context, q api.Query, d api.Division) (api.Buckets, error) {
-	return a.view.Buckets(ctx, q, d)
+	return a.now.Load().view.Buckets(ctx, q, d)
 }
 
 // Tail implements api.Backend.
 func (a *Agent) Tail(ctx context.Context, q api.Query) (api.Rows, error) {
-	return a.view.Tail(ctx, q)
+	return a.now.Load().view.Tail(ctx, q)
 }
 
 // Verify implements api.Backend.
 func (a *Agent) Verify(ctx context.Context, progress func(api.Progress)) (api.Verification, error) {
-	return a.view.Verify(ctx, progress)
+	return a.now.Load().view.Verify(ctx, progress)
 }
 
 // Blocks implements api.Backend.
 func (a *Agent) Blocks(ctx context.Context, collection string) (api.Blocks, error) {
-	return a.view.Blocks(ctx, collection)
+	return a.now.Load().view.Blocks(ctx, collection)
 }
 
 // Status implements api.Backend.
@@ -60,29 +60,25 @@ func (a *Agent) Status(context.Context) (api.Status, error) {
 	if synced {
 		quality = "synced"
 	}
+	p := a.now.Load()
 	s := api.Status{
-		Name: a.cfg.Gateway.Name, Peer: a.view.id.PeerID(), Version: a.version, Started: a.started.UTC(),
-		Folder: a.cfg.Gateway.DataDir,
-		Parts:  api.Parts{Sources: a.sourceStatus(), Broker: a.brokerStatus(), Ingest: a.ingestStatus(), Store: a.storeStatus()},
+		Name: p.cfg.Gateway.Name, Peer: a.id.PeerID(), Version: a.version, Started: a.started.UTC(),
+		Folder: p.cfg.Gateway.DataDir,
+		Config: api.Config{File: p.cfg.File(), Read: p.read.UTC(), Restart: p.restart},
+		Parts:  api.Parts{Sources: p.sourceStatus(), API: p.doorStatus(), Broker: p.brokerStatus(), Ingest: a.ingestStatus(), Store: a.storeStatus()},
 		Queues: a.queues(),
-		Disk:   diskOf(a.cfg.Gateway.DataDir),
+		Disk:   diskOf(p.cfg.Gateway.DataDir),
 		Clock:  api.Clock{Time: now.UTC(), Quality: quality},
 		Memory: memory(),
 	}
-	s.Health = a.health.items(a.troubles(&s))
+	s.Health = a.health.items(a.troubles(p, &s))
 	return s, nil
 }
 
-func (a *Agent) sourceStatus() []sensors.SourceStatus {
+func (p *parts) sourceStatus() []sensors.SourceStatus {
 	out := []sensors.SourceStatus{}
-	for _, t := range a.tallies {
-		out = append(out, t.Status())
-	}
-	for _, s := range a.sources {
-		out = append(out, s.Status())
-	}
-	for i := range out {
-		out[i].Filtered = a.filters.filtered(out[i].Name)
+	for _, in := range p.inputs {
+		out = append(out, in.full())
 	}
 	return out
 }
@@ -91,12 +87,12 @@ func (a *Agent) ingestStatus() api.Ingest {
 	s := a.pipeline.Stats()
 	return api.Ingest{
 		Decoded: s.Decoded, Stored: s.Stored, Filtered: s.Filtered, Lost: s.Lost, Refused: s.Refused,
-		Groups: s.Groups, Unsealed: a.view.db.UnsealedReadings(),
+		Groups: s.Groups, Unsealed: a.db.UnsealedReadings(),
 	}
 }
 
 func (a *Agent) storeStatus() api.Store {
-	blocks, readings, journal := a.view.db.Totals()
+	blocks, readings, journal := a.db.Totals()
 	return api.Store{Format: store.Format, Blocks: blocks, Readings: readings, Journal: journal}
 }
 
@@ -159,7 +155,7 @@ func memory() api.Memory {
 }
 
 // troubles lists what lasts and what people should know of, by code, with the moment at which it began.
-func (a *Agent) troubles(s *api.Status) []api.Health {
+func (a *Agent) troubles(p *parts, s *api.Status) []api.Health {
 	var out []api.Health
 	add := func(code, text, hint string) *api.Health {
 		out = append(out, api.Health{Code: code, Text: text, Hint: hint})
@@ -175,7 +171,7 @@ func (a *Agent) troubles(s *api.Status) []api.Health {
 	if why, since := a.health.refusedConfig(); why != "" {
 		add("config_refused", "the agent goes on with the configuration before: "+why, "run: skerry config check; then SIGHUP again").Since = since
 	}
-	opened := a.view.db.Opened()
+	opened := a.db.Opened()
 	for _, d := range opened.Damage {
 		add("journal_damaged", d.File+": "+d.Reason, "run: skerry verify").Since = a.started
 	}
@@ -191,7 +187,12 @@ func (a *Agent) troubles(s *api.Status) []api.Health {
 			add("queue_"+q.Name, fmt.Sprintf("%d batches were dropped by a full queue and counted as lost", q.Dropped), "see the sources' rates and the disk's speed").Since = a.health.droppedSince()
 		}
 	}
-	a.mqttTroubles(add)
+	if len(p.restart) > 0 {
+		add("restart_needed", "the configuration has changes that wait for the next start: "+strings.Join(p.restart, ", "),
+			"run: systemctl restart skerry; or stop skerry run and start it again").Since = p.read
+	}
+	p.doorTroubles(a, add)
+	p.mqttTroubles(a, add)
 	for _, src := range s.Parts.Sources {
 		if src.State == "retrying" {
 			add("source_"+src.Name, fmt.Sprintf("source %s: %s", src.Name, src.Text), src.Hint).Since = src.Since

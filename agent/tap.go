@@ -2,15 +2,11 @@ package agent
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"github.com/skerry-edge/skerry/agent/api"
 	"github.com/skerry-edge/skerry/sensors"
 )
-
-// taps are the ways to tap the sources, by name.
-type taps map[string]tapping
 
 // tapping is a way to tap one source, and the precision of the collection that it is of.
 type tapping struct {
@@ -20,11 +16,15 @@ type tapping struct {
 
 // Tap implements api.Backend.
 func (a *Agent) Tap(ctx context.Context, source string) (api.Inputs, error) {
-	t, is := a.taps[source]
-	if !is {
-		return api.Inputs{}, &api.NoSourceError{Name: source, Known: slices.Sorted(maps.Keys(a.taps))}
+	var known []string
+	for _, in := range a.now.Load().inputs {
+		if in.name == source {
+			return in.tap.inputs(ctx), nil
+		}
+		known = append(known, in.name)
 	}
-	return t.inputs(ctx), nil
+	slices.Sort(known)
+	return api.Inputs{}, &api.NoSourceError{Name: source, Known: known}
 }
 
 // inputs taps the source from now on until ctx ends.

@@ -112,7 +112,7 @@ const (
 	codeForbidden    = "forbidden"
 	codeNotReady     = "not_ready"
 	codeUnauthorized = "unauthorized"
-	codeTooMany      = "too_many_guesses"
+	codeGuesses      = "too_many_guesses"
 	codeFailed       = "failed"
 	codeTooMany      = "too_many_series"
 )
@@ -135,7 +135,7 @@ func codes() []code {
 		{codeBusy, http.StatusServiceUnavailable, ErrBusy},
 		{codeForbidden, http.StatusForbidden, ErrForbidden},
 		{codeUnauthorized, http.StatusUnauthorized, ErrUnauthorized},
-		{codeTooMany, http.StatusTooManyRequests, ErrTooManyGuesses},
+		{codeGuesses, http.StatusTooManyRequests, ErrTooManyGuesses},
 		{codeNotReady, http.StatusServiceUnavailable, errNotReady},
 	}
 }

@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -29,9 +31,9 @@ The first SIGINT or SIGTERM stops it cleanly: sources stop, everything acknowled
 is sealed into blocks, the store closes. A second one aborts at once; what was
 acknowledged is in the journal even then.
 
-SIGHUP reads the configuration again: the gateway stops as above and starts with the
-new one in the same process. A configuration with faults is refused, which skerry
-status shows.`,
+SIGHUP reads the configuration again. What has not changed works on: connections stay,
+serial lines stay open, nothing is lost. A configuration with faults is refused, and
+what only counts from the next start on is named; skerry status shows both.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, err := p.configPath()
@@ -46,7 +48,7 @@ status shows.`,
 			signal.Notify(hangups, syscall.SIGHUP)
 			defer signal.Stop(hangups)
 			r := runner{path: path, out: cmd.ErrOrStderr(), hangups: hangups, atTerminal: term.IsTerminal(int(os.Stdin.Fd()))}
-			r.log = r.logger(cfg, warnings)
+			r.begin(cfg, warnings)
 			return r.run(cmd.Context(), cfg)
 		},
 	}
@@ -54,54 +56,29 @@ status shows.`,
 	return cmd
 }
 
-// A runner runs an agent, and another one in its place whenever the configuration is to be read again.
+// A runner runs an agent, and gives it the configuration anew at each SIGHUP.
 type runner struct {
 	path       string // of the configuration
 	out        io.Writer
 	hangups    <-chan os.Signal
 	atTerminal bool // the program was started at a terminal
 	log        *slog.Logger
+	sink       *logSink // of log: level and format may change
 }
 
 // run runs the gateway until ctx ends.
 func (r *runner) run(ctx context.Context, cfg *config.Config) error {
 	tuneMemory()
-	a, err := r.open(ctx, cfg)
+	a, err := agent.Open(ctx, agent.Options{Config: cfg, Version: ownVersion().Version, Log: r.log})
 	if err != nil {
 		return err
 	}
-	for {
-		next, err := r.runOne(ctx, a)
-		if err != nil || next == nil {
-			return err
-		}
-		a, err = r.open(ctx, next)
-		if err == nil {
-			cfg = next
-			continue
-		}
-		refused := fmt.Errorf("start with the new configuration: %w", err)
-		r.log = r.logger(cfg, nil)
-		r.log.ErrorContext(ctx, "configuration refused", "err", refused)
-		if a, err = r.open(ctx, cfg); err != nil {
-			return errors.Join(refused, err)
-		}
-		a.RefuseConfig(refused)
-	}
-}
-
-func (r *runner) open(ctx context.Context, cfg *config.Config) (*agent.Agent, error) {
-	return agent.Open(ctx, agent.Options{Config: cfg, Version: ownVersion().Version, Log: r.log})
-}
-
-// runOne runs an agent until ctx ends, or there is a configuration to start the next one with.
-func (r *runner) runOne(ctx context.Context, a *agent.Agent) (next *config.Config, err error) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
 		defer stop()
-		next = r.watch(running, a)
+		r.watch(running, a)
 	})
 	err = a.Run(running)
 	stop()
@@ -109,57 +86,64 @@ func (r *runner) runOne(ctx context.Context, a *agent.Agent) (next *config.Confi
 	if err = errors.Join(err, a.Close()); err == nil {
 		r.log.InfoContext(ctx, "stopped", "sealed", true)
 	}
-	return next, err
+	return err
 }
 
-// watch returns the configuration that a SIGHUP asks to take, or nil when ctx or the terminal is gone.
-func (r *runner) watch(ctx context.Context, a *agent.Agent) *config.Config {
+// watch hands each new configuration that a SIGHUP asks to take to the agent, until ctx or the terminal is gone.
+func (r *runner) watch(ctx context.Context, a *agent.Agent) {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-r.hangups:
 		}
 		if r.atTerminal && !term.IsTerminal(int(os.Stdin.Fd())) {
-			return nil // it was closed
+			return // it was closed
 		}
-		cfg, warnings, err := config.Load(r.path)
-		if err == nil {
-			r.log = r.logger(cfg, warnings)
-			r.log.InfoContext(ctx, "configuration read again", "file", r.path)
-			return cfg
+		if err := r.reload(ctx, a); err != nil && ctx.Err() == nil {
+			a.RefuseConfig(err)
+			r.log.ErrorContext(ctx, "configuration refused", "err", err)
 		}
-		a.RefuseConfig(err)
-		r.log.ErrorContext(ctx, "configuration refused", "err", err)
 	}
 }
 
-// logger returns the logger that a configuration asks for, and tells the configuration's warnings.
-func (r *runner) logger(cfg *config.Config, warnings []config.Fault) *slog.Logger {
-	log := newLogger(cfg.Log, r.out)
-	for _, w := range warnings {
-		log.Warn("configuration", "warning", w.String())
+// reload reads the configuration again. The error says why the agent goes on with the one before.
+func (r *runner) reload(ctx context.Context, a *agent.Agent) error {
+	began := time.Now()
+	cfg, warnings, err := config.Load(r.path)
+	if err != nil {
+		return err
 	}
-	return log
+	restart, err := a.Reload(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	r.sink.set(cfg.Log)
+	r.warn(warnings)
+	if len(restart) > 0 {
+		r.log.WarnContext(ctx, "configuration has changes that wait for the next start", "keys", strings.Join(restart, ", "), "hint", "systemctl restart skerry")
+	}
+	r.log.InfoContext(ctx, "configuration read again", "file", r.path, "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+// begin makes the logger that a configuration asks for, and tells the configuration's warnings.
+func (r *runner) begin(cfg *config.Config, warnings []config.Fault) {
+	r.sink = newLogSink(cfg.Log, r.out)
+	r.log = slog.New(r.sink)
+	r.warn(warnings)
+}
+
+func (r *runner) warn(warnings []config.Fault) {
+	for _, w := range warnings {
+		r.log.Warn("configuration", "warning", w.String())
+	}
 }
 
 // tuneMemory makes the collector run early: a gateway has little memory and time to spare.
 func tuneMemory() {
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(48 << 20)
-}
-
-// newLogger returns the logger that the section [log] asks for.
-func newLogger(c config.Log, w io.Writer) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo // the configuration was validated
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }
 
 // plural returns "1 block", "2 blocks".

@@ -41,7 +41,7 @@ func newRunRig(t *testing.T) *runRig {
 	reader, writer := io.Pipe()
 	rig := &runRig{t: t, dir: dir, log: make(chan string, 10000), hangups: make(chan os.Signal)}
 	r := runner{path: made.config, out: writer, hangups: rig.hangups}
-	r.log = r.logger(cfg, nil)
+	r.begin(cfg, nil)
 	go func() {
 		defer close(rig.log)
 		for lines := bufio.NewScanner(reader); lines.Scan(); {
@@ -114,7 +114,6 @@ func TestRunner_takesANewConfiguration(t *testing.T) {
 
 	r.reload("[gateway]\nname = \"second\"\n")
 	r.await("configuration read again")
-	r.await("committer started")
 	if name, refused := r.status(); name != "second" || refused != "" {
 		t.Errorf("after a good one: got %q, refused %q", name, refused)
 	}
@@ -126,7 +125,6 @@ func TestRunner_takesANewConfiguration(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	r.reload(fmt.Sprintf("[gateway]\nname = \"third\"\n[mqtt.broker]\nlisten = %q\n", taken.Addr()))
 	r.await("configuration refused")
-	r.await("committer started")
 	if name, refused := r.status(); name != "second" || !strings.Contains(refused, "in use") {
 		t.Errorf("after a port that is taken: got %q, refused %q", name, refused)
 	}
