@@ -117,14 +117,14 @@ func welcome(ctx context.Context, conn net.Conn) context.Context {
 }
 
 // admit returns nil for a request whose sender may ask, else which kind of refusal it is, and why.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request, path string) error {
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) error {
 	g, ok := r.Context().Value(guestKey{}).(*guest)
 	if !ok {
 		return nil // it did not come through Serve
 	}
 	reason, err := refusedForbidden, g.denied
 	if g.tcp != nil {
-		reason, err = g.tcp.admit(w, r, g, path)
+		reason, err = g.tcp.admit(w, r, g)
 	}
 	if err != nil {
 		s.options.Metrics.refused.WithLabelValues(reason).Inc()

@@ -148,7 +148,21 @@ func (l *rareLog) Write(line []byte) (int, error) {
 }
 
 // ServeHTTP answers one request. Only requests that came through Serve are checked for who asks.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		// Nobody reads a body, and net/http does so before it closes, for as long as the sender likes. Fails only without a connection.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+	}
+	err := s.admit(w, r)
+	switch {
+	case err != nil: // before the mux, which answers some requests itself
+		s.handler(Route{Path: "refused", serve: func(*Server, http.ResponseWriter, *http.Request) error { return err }}).ServeHTTP(w, r)
+	case r.Method == http.MethodConnect:
+		s.handler(Route{Path: "other", serve: (*Server).unknown}).ServeHTTP(w, r)
+	default:
+		s.mux.ServeHTTP(w, r)
+	}
+}
 
 // handler wraps a route's handler with what all have in common.
 func (s *Server) handler(route Route) http.Handler {
@@ -169,10 +183,7 @@ func (s *Server) handler(route Route) http.Handler {
 }
 
 func (s *Server) check(route Route, w http.ResponseWriter, r *http.Request) error {
-	if err := s.admit(w, r, route.Path); err != nil {
-		return err
-	}
-	if r.ContentLength != 0 {
+	if r.ContentLength != 0 && route.Path != "refused" {
 		w.Header().Set("Connection", "close")
 		return badRequest("a request has no body")
 	}

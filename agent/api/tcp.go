@@ -125,7 +125,7 @@ func (d *TCPDoor) Troubles() DoorTroubles {
 // admit returns nil for a request that may be answered: it asks for a name of ours (else a page whose name was made to mean our
 // address could read us), comes from no foreign page (else every page that its user visits could ask), and knows the token. What
 // is refused ends its connection, so that strangers do not hold places.
-func (d *TCPDoor) admit(w http.ResponseWriter, r *http.Request, g *guest, path string) (reason string, err error) {
+func (d *TCPDoor) admit(w http.ResponseWriter, r *http.Request, g *guest) (reason string, err error) {
 	defer func() {
 		if err != nil {
 			w.Header().Set("Connection", "close")
@@ -139,7 +139,7 @@ func (d *TCPDoor) admit(w http.ResponseWriter, r *http.Request, g *guest, path s
 	if from := foreignPage(r); from != "" {
 		return refusedOrigin, &agentError{text: fmt.Sprintf("a web page of another site, %.80q, may not ask", from), kind: ErrForbidden}
 	}
-	if open(path) {
+	if open(r.URL.Path) {
 		if !d.trusts(r) {
 			w.Header().Set("Connection", "close")
 		}
