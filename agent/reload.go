@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/skerry-edge/skerry/agent/api"
 	"github.com/skerry-edge/skerry/agent/config"
+	"github.com/skerry-edge/skerry/sensors/mqtt"
 )
 
 var errStopping = errors.New("the gateway is stopping")
@@ -99,7 +103,7 @@ func (a *Agent) takePorts(ctx context.Context, old, next *parts) (err error) {
 	next.tcp = old.tcp
 	if old.tcp == nil || !reflect.DeepEqual(tcpConfig(next.cfg), old.tcp.madeOf) {
 		next.tcp, err = openTCP(ctx, next.cfg)
-		if errors.Is(err, syscall.EADDRINUSE) && old.tcp != nil { // maybe by ourselves
+		if old.tcp != nil && inTheWay(err, old.tcp.Addr()) {
 			old.tcp.task.stop()
 			next.tcp, err = openTCP(ctx, next.cfg)
 		}
@@ -110,12 +114,31 @@ func (a *Agent) takePorts(ctx context.Context, old, next *parts) (err error) {
 	next.broker = old.broker
 	if old.broker == nil || !reflect.DeepEqual(next.cfg.MQTT, old.broker.madeOf) {
 		next.broker, err = a.openBroker(ctx, next.cfg, next.inputs)
-		if errors.Is(err, syscall.EADDRINUSE) && old.broker != nil { // likewise
+		if old.broker != nil && inTheWay(err, old.broker.Addr(), old.broker.TLSAddr()) {
 			old.broker.task.stop()
 			next.broker, err = a.openBroker(ctx, next.cfg, next.inputs)
 		}
 	}
 	return err
+}
+
+// inTheWay reports whether it is a port of ours that we could not take.
+func inTheWay(err error, ours ...net.Addr) bool {
+	taken := ""
+	if door, ok := errors.AsType[*api.DoorError](err); ok {
+		taken = door.Value
+	}
+	if listen, ok := errors.AsType[*mqtt.ListenError](err); ok {
+		taken = listen.Addr
+	}
+	_, port, splitErr := net.SplitHostPort(taken)
+	if !errors.Is(err, syscall.EADDRINUSE) || splitErr != nil {
+		return false
+	}
+	return slices.ContainsFunc(ours, func(addr net.Addr) bool {
+		tcp, ok := addr.(*net.TCPAddr)
+		return ok && strconv.Itoa(tcp.Port) == port
+	})
 }
 
 // giveUp gives back what next has taken, and lets old work again where it was stopped.
