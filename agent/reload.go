@@ -110,6 +110,8 @@ func (a *Agent) takePorts(ctx context.Context, old, next *parts) (err error) {
 		if err != nil {
 			return err
 		}
+	} else if err := old.tcp.EnsureToken(); err != nil {
+		return startError(err, next.cfg, "api.token_file")
 	}
 	next.broker = old.broker
 	if old.broker == nil || !reflect.DeepEqual(next.cfg.MQTT, old.broker.madeOf) {

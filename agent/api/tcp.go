@@ -82,6 +82,15 @@ func ListenTCP(ctx context.Context, c TCPConfig) (*TCPDoor, error) {
 	return d, nil
 }
 
+// EnsureToken makes a token where its file is gone: whoever removed it wants another. The error is a *DoorError; the one before holds
+// until the new one is read, a second later at most.
+func (d *TCPDoor) EnsureToken() error {
+	if err := ensureToken(d.config.TokenFile); err != nil {
+		return &DoorError{Key: "token_file", Value: d.config.TokenFile, Err: err, hint: tokenHint(d.config.TokenFile, err)}
+	}
+	return nil
+}
+
 // Addr returns the address with the real port.
 func (d *TCPDoor) Addr() net.Addr { return d.listener.Addr() }
 

@@ -85,16 +85,24 @@ type token struct {
 
 // openToken reads the token, and makes one where there is no file.
 func openToken(path string) (*token, error) {
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := makeToken(path); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("make a token: %w", withoutPath(err))
-		}
+	if err := ensureToken(path); err != nil {
+		return nil, err
 	}
 	t := &token{path: path, file: watched{paths: []string{path}}}
 	if err := t.failing(); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// ensureToken makes a token where there is no file.
+func ensureToken(path string) error {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := makeToken(path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("make a token: %w", withoutPath(err))
+		}
+	}
+	return nil
 }
 
 // lookLocked reads the file again where it has changed.

@@ -258,7 +258,6 @@ func TestLoad_references(t *testing.T) {
 	}
 	_, _, err = loadText("[api]\nlisten = '127.0.0.1:7380'\nsocket = ''\n")
 	wantFaults(t, err,
-		`a.toml:2: api.listen: this version has no TCP door; use the socket, and write listen = "" or leave it out`,
 		`a.toml:3: api.socket: is empty; write socket = "skerry.sock"`)
 }
 

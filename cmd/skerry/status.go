@@ -88,6 +88,12 @@ func statusFacts(s api.Status, now time.Time) [][2]string {
 		[2]string{"store", fmt.Sprintf("%s with %s, journal %s", amount(s.Parts.Store.Blocks, "block", "blocks"),
 			amount(s.Parts.Store.Readings, "reading", "readings"), sizeText(s.Parts.Store.Journal))},
 	)
+	if s.Config.File != "" {
+		facts = append(facts, [2]string{"config", fmt.Sprintf("%s, read %s", printable(s.Config.File), localTime(s.Config.Read))})
+	}
+	if s.Parts.API.Socket != "" {
+		facts = append(facts, [2]string{"api", printable(strings.TrimSuffix(s.Parts.API.Socket+", "+s.Parts.API.URL, ", "))})
+	}
 	if broker := s.Parts.Broker; broker != nil {
 		facts = append(facts, brokerFacts(broker)...)
 	}

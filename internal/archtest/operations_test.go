@@ -19,11 +19,22 @@ func TestOperations_healthCodes(t *testing.T) {
 	var want []string
 	calls(t, "agent", func(name string, args []ast.Expr) {
 		if name == "add" && len(args) == 3 {
-			if code := wordOf(args[0]); code != "" {
-				want = append(want, code)
+			code := wordOf(args[0])
+			if code == "" {
+				t.Error("a health code is made in a way that this test cannot read: write a literal, or a literal + a name")
+				return
 			}
+			want = append(want, code)
 		}
 	})
+	for _, made := range healthLiterals(t) { // those make codes that the table would not be compared with
+		t.Errorf("%s makes an api.Health with a Code: use add", made)
+	}
+	for _, row := range tableRows(t, "Health") {
+		if len(row) != 3 || len(row[1]) < 10 || len(row[2]) < 10 {
+			t.Errorf("docs/operations.md: the row %q wants a code, its meaning and what to do", row)
+		}
+	}
 	if len(want) < 5 {
 		t.Fatalf("found the codes %q: this does not read how the agent makes them", want)
 	}
@@ -102,14 +113,50 @@ func wordOf(e ast.Expr) string {
 	return ""
 }
 
-// tableWords returns the first column of the table under a heading of docs/operations.md.
+// healthLiterals returns where package agent makes an api.Health with a code, but in the one function add, whose code is its parameter.
+func healthLiterals(t *testing.T) []string {
+	t.Helper()
+	p, err := newConstants(repository).load("agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, file := range p.files {
+		ast.Inspect(file, func(n ast.Node) bool {
+			field, ok := n.(*ast.KeyValueExpr)
+			if !ok {
+				return true
+			}
+			if key, ok := field.Key.(*ast.Ident); ok && key.Name == "Code" {
+				if value, ok := field.Value.(*ast.Ident); !ok || value.Name != "code" {
+					found = append(found, file.Name.Name)
+				}
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// tableWords returns the first column of the table under a heading of docs/operations.md, without what is beside its words.
 func tableWords(t *testing.T, heading string) []string {
+	t.Helper()
+	var words []string
+	for _, row := range tableRows(t, heading) {
+		word, _, _ := strings.Cut(strings.Trim(row[0], "`"), "{") // without labels
+		words = append(words, word)
+	}
+	return words
+}
+
+// tableRows returns the table under a heading of docs/operations.md: rows whose first cell is code.
+func tableRows(t *testing.T, heading string) [][]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(repository, "docs", "operations.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var words []string
+	var rows [][]string
 	in := false
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
@@ -117,9 +164,8 @@ func tableWords(t *testing.T, heading string) []string {
 			in = line == "## "+heading
 		}
 		if cells, ok := tableCells(line); in && ok && strings.HasPrefix(cells[0], "`") {
-			word, _, _ := strings.Cut(strings.Trim(cells[0], "`"), "{") // without labels
-			words = append(words, word)
+			rows = append(rows, cells)
 		}
 	}
-	return words
+	return rows
 }
