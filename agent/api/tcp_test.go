@@ -360,6 +360,7 @@ func TestTCP_garbage(t *testing.T) {
 	pair, _ := certificates(t)
 	for name, c := range map[string]api.TCPConfig{"plain": {}, "tls": {CertFile: pair.CertFile, KeyFile: pair.KeyFile}} {
 		r := serveTCP(t, newMemory(), api.Options{}, c)
+		var asking sync.WaitGroup
 		for _, text := range []string{
 			"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "\x10\x0e\x00\x04MQTT\x04\x02\x00<\x00\x02ab", "\x00\x00\x00\x00", "SSH-2.0-x\r\n",
 			"GET / HTTP/1.1\r\n\r\n", "GET /v1/id HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET /v1/id HTTP/0.9\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -367,18 +368,22 @@ func TestTCP_garbage(t *testing.T) {
 			"POST /v1/id HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n", strings.Repeat("A", 64<<10),
 			"GET /v1/id HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n",
 		} {
-			conn, err := net.Dial("tcp", r.door.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-			_, _ = io.WriteString(conn, text)
-			answer, err := io.ReadAll(conn)
-			if errors.Is(err, os.ErrDeadlineExceeded) || strings.HasPrefix(string(answer), "HTTP/1.1 200") {
-				t.Errorf("%s, %.40q: %q, %v", name, text, answer, err)
-			}
-			_ = conn.Close()
+			asking.Go(func() {
+				conn, err := net.Dial("tcp", r.door.Addr().String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+				_, _ = io.WriteString(conn, text)
+				answer, err := io.ReadAll(conn)
+				if errors.Is(err, os.ErrDeadlineExceeded) || strings.HasPrefix(string(answer), "HTTP/1.1 200") {
+					t.Errorf("%s, %.40q: %q, %v", name, text, answer, err)
+				}
+				_ = conn.Close()
+			})
 		}
+		asking.Wait()
 		r.stop()
 	}
 }
