@@ -182,6 +182,9 @@ func (b *Broker) Listen(ctx context.Context) error {
 	b.warnOfFiles(ctx)
 	for _, l := range b.config.listeners() {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.address)
+		if inner, ok := errors.AsType[*net.OpError](err); ok {
+			err = inner.Err // the address is told once
+		}
 		if err != nil {
 			return errors.Join(&ListenError{Addr: l.address, Err: err}, b.Close())
 		}
