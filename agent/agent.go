@@ -172,7 +172,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	})
 	a.changing.Lock()
 	a.sources, a.doors = sources, doors
-	a.startAll(a.now.Load())
+	a.startAll(a.now.Load()) //nolint:contextcheck // parts have the crews' contexts
 	a.changing.Unlock()
 	close(a.running)
 

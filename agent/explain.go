@@ -73,7 +73,7 @@ func startError(err error, cfg *config.Config, key string) error {
 		}
 	}
 	if errors.Is(err, syscall.EADDRINUSE) && key != "api.socket" {
-		err, hint = portTaken(err, key, value)
+		hint, err = portTaken(err, key, value)
 	} else if better := fileHint(err, key, value); better != "" && hint == "" {
 		hint = better
 	}
@@ -85,7 +85,7 @@ func startError(err error, cfg *config.Config, key string) error {
 }
 
 // portTaken names who has the port.
-func portTaken(err error, key, address string) (explained error, hint string) {
+func portTaken(err error, key, address string) (hint string, explained error) {
 	who := portHolder(address)
 	explained = fmt.Errorf("%w: the port is taken by %s", err, who)
 	if who.pid == 0 {
@@ -98,7 +98,7 @@ func portTaken(err error, key, address string) (explained error, hint string) {
 	if who.pid == 0 {
 		hint += "; who it is says: sudo ss -ltnp"
 	}
-	return explained, hint
+	return hint, explained
 }
 
 // fileHint says what to do about a file or an address that cannot be taken; "" = nothing is known.

@@ -81,7 +81,7 @@ func (a *Agent) replace(ctx context.Context, old, next *parts) (err error) {
 	a.stopSources(old, next)
 	a.line.ledger.set(next.inputs)
 	a.now.Store(next)
-	a.startAll(next)
+	a.startAll(next) //nolint:contextcheck // parts have the crews' contexts
 	if old.tcp != nil && old.tcp != next.tcp {
 		old.tcp.task.stop()
 	}
@@ -164,7 +164,7 @@ func (a *Agent) giveUp(ctx context.Context, old, next *parts) (errs []error) {
 		again.broker, errs = made, append(errs, err)
 	}
 	a.now.Store(&again)
-	a.startAll(&again)
+	a.startAll(&again) //nolint:contextcheck // likewise
 	return errs
 }
 

@@ -198,6 +198,11 @@ func TestAgent_reloadsUnderLoad(t *testing.T) {
 			t.Errorf("source %s: %d rows, want %d", source, got, want)
 		}
 	}
+	for _, round := range []string{"0", "25", "50"} { // each configuration was at work
+		if countRows(t, offline, api.Query{Collection: "climate", Tags: []sensors.Tag{{Key: "source", Value: "changing"}, {Key: "round", Value: round}}}) == 0 {
+			t.Errorf("no rows of round %s", round)
+		}
+	}
 	verified, err := offline.Verify(t.Context(), nil)
 	if err != nil || !verified.OK {
 		t.Errorf("verify: %+v, %v", verified, err)
@@ -294,13 +299,19 @@ func TestAgent_reloadReplacesPorts(t *testing.T) {
 func freePorts(t *testing.T, n int) []string {
 	t.Helper()
 	all := make([]string, n)
+	var listeners []net.Listener
 	for i := range all {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer listener.Close() //nolint:errcheck // nobody came
 		all[i] = listener.Addr().String()
+		listeners = append(listeners, listener)
+	}
+	for _, listener := range listeners {
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return all
 }

@@ -98,7 +98,7 @@ func (s *Server) serve(ctx context.Context, listener net.Listener, secured *tls.
 		MaxHeaderBytes:    maxHeaderBytes,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
-		ErrorLog:          log.New(&rareLog{log: s.options.Log}, "", 0),
+		ErrorLog:          log.New(&rareLog{log: s.options.Log}, "", 0), //nolint:forbidigo // net/http takes no other
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

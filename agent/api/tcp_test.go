@@ -67,7 +67,9 @@ func serveTCP(t *testing.T, backend api.Backend, options api.Options, c api.TCPC
 // ask sends a request with headers, "Host" among them, and returns status, headers and body.
 func (r *tcpRig) ask(t *testing.T, path string, headers ...string) (int, http.Header, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.door.Addr().String()+path, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a stream that should have been refused does not end
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.door.Addr().String()+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +321,7 @@ func TestTCP_strangersHoldFewPlaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close() //nolint:errcheck // the door closes it
+		t.Cleanup(func() { _ = conn.Close() })
 		conns[i] = conn
 		if _, err := io.WriteString(conn, "GET /v1/id HTTP/1.1\r\nHost:"); err != nil {
 			t.Fatal(err)
