@@ -123,7 +123,9 @@ func TestTCP_contract(t *testing.T) {
 				r := serveTCP(t, m, api.Options{}, c)
 				client := api.DialTCP(r.door.URL(), r.token, trusting)
 				t.Cleanup(func() { _ = client.Close() })
-				return apitest.Subject{Backend: client, Collection: "climate", Empty: "empty", Table: sensors.NewTable(), Add: m.Add}
+				return apitest.Subject{
+					Backend: client, Collection: "climate", Empty: "empty", Table: sensors.NewTable(), Add: m.Add, Source: "weather", Tally: m.Source("weather"),
+				}
 			})
 		})
 	}

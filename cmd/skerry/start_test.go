@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/skerry-edge/skerry/configs"
 	"github.com/skerry-edge/skerry/sensors/mqtt/certtest"
 )
 
@@ -105,7 +106,7 @@ func (c *startCase) run(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(parent, "g")
-	if _, err := makeGateway(dir, "gate"); err != nil {
+	if _, err := makeGateway(dir, "gate", configs.Sample("gate")); err != nil {
 		t.Fatal(err)
 	}
 	if c.as != nil {

@@ -48,9 +48,9 @@ func checkAsides(t *testing.T, s sensors.SourceStatus, inputs uint64) {
 func TestBroker_passesAnswersOn(t *testing.T) {
 	sink := mqtttest.NewSink(100, true)
 	f := startBroker(t, sink, nil)
-	for i := range f.broker.routes {
-		plain := f.broker.routes[i].NewDecoder
-		f.broker.routes[i].NewDecoder = func() sensors.Decoder { return &askingDecoder{Decoder: plain(), missed: new(atomic.Int32)} }
+	for _, r := range f.broker.table.Load().routes {
+		plain := r.NewDecoder
+		r.NewDecoder = func() sensors.Decoder { return &askingDecoder{Decoder: plain(), missed: new(atomic.Int32)} }
 	}
 	c := f.dial(t, "edge", nil)
 	subscribe(t, c, "answer/#", 1)
