@@ -167,12 +167,15 @@ func TestAgent_reloadsUnderLoad(t *testing.T) {
 		}
 	})
 	started := a.started
+	until(t, "messages come", func() bool { return p.sent[0].Load() > 20 && p.sent[1].Load() > 20 || p.fault.Load() != nil })
 	for i := 1; i <= 50; i++ {
-		before := p.sent[0].Load() + p.sent[1].Load()
+		before, changed := p.sent[0].Load()+p.sent[1].Load(), p.sent[1].Load()
 		if restart, err := g.reload(t, a, variant(i, port.Path)); err != nil || restart != nil {
 			t.Fatalf("reload %d: %v, %v", i, restart, err)
 		}
-		until(t, "messages go on", func() bool { return p.sent[0].Load()+p.sent[1].Load() > before+150 || p.fault.Load() != nil })
+		until(t, "messages go on", func() bool {
+			return p.sent[0].Load()+p.sent[1].Load() > before+150 && p.sent[1].Load() > changed+10 || p.fault.Load() != nil
+		})
 		if got := a.BrokerAddr().String(); got != addr || !connected() {
 			t.Fatalf("reload %d: the broker listens on %s, before on %s; the serial line is open: %t", i, got, addr, connected())
 		}
