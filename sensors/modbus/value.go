@@ -171,7 +171,7 @@ func (v *value) read(r *sensors.Reading, data []byte, first int) (ok bool, fault
 		power = int(int16(binary.BigEndian.Uint16(v.word(data[2*(*v.cfg.ScaleAddress-first):])))) //nolint:gosec // two's complement
 		switch {
 		case power == math.MinInt16:
-			return false, nil // SunSpec: not implemented
+			return false, nil // how SunSpec marks a value that the device does not have
 		case power < -maxPower || power > maxPower:
 			return false, v.reject("the power of ten at %d is %d, want -%d to %d", *v.cfg.ScaleAddress, power, maxPower, maxPower)
 		}
